@@ -1,0 +1,1 @@
+"""DaaS: the daas command."""

@@ -1,0 +1,1 @@
+"""DaaS: what runs inside the TEE: control plane, keys, policy, execution, receipts."""

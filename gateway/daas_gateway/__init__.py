@@ -1,0 +1,1 @@
+"""DaaS: the endpoint kubectl talks to: signs requests, verifies and keeps every receipt."""
