@@ -1,0 +1,3 @@
+module daas/loadgen
+
+go 1.26
