@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Wheels of the six distributions, their locks and the control-plane binary into dist/, with SHA-256 sums.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+rm -rf dist
+mkdir dist
+export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+for folder in protocol attestation enclave host gateway cli; do
+    (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; print(uv_build.build_wheel(sys.argv[1]))' ../dist)
+done
+mkdir dist/locks
+cp locks/*.txt dist/locks/
+cp "$(controlplane/build.sh | tail -n1)" dist/daas-k3s
+(cd dist && find . -type f ! -name SHA256SUMS | sort | xargs sha256sum >SHA256SUMS)
+cat dist/SHA256SUMS

@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# The whole suite: format, lint, types, import rules, Go, then pytest without and with the real control plane.
+# One pytest process runs last and prints the closing line over all Python tests.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tools/lint.sh
+tools/step.sh "Go: vet and tests" "a minute the first time" tools/test-go.sh
+echo "==> pytest: the fast suite" >&2
+.venv/bin/python -m pytest -m "not e2e" "$@"
+echo "==> pytest: end to end, with the real control plane" >&2
+.venv/bin/python -m pytest -m e2e "$@"
