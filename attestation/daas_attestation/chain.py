@@ -8,7 +8,7 @@ policies, no revocation (a leaf lives three hours). The root's own signature is 
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -93,7 +93,7 @@ class _Certificate:
     @property
     def name(self) -> str:
         """For error messages: position in the chain, root 0, and subject."""
-        return f"#{self.position} {_printable(self.decoded.subject)}"
+        return f"#{self.position} {_printable(lambda: self.decoded.subject)}"
 
 
 def _names(tbs: bytes) -> tuple[bytes, bytes]:
@@ -125,9 +125,13 @@ def _seconds(moment: datetime) -> int:
     return int(moment.timestamp())
 
 
-def _printable(name: x509.Name) -> str:
-    # Names come from strangers and end up on terminals: no control characters, no more than a line.
-    return ascii(name.rfc4514_string())[1:-1][:160]
+def _printable(read: Callable[[], x509.Name]) -> str:
+    # Names come from strangers and end up on terminals: no control characters, no more than a line. The library parses
+    # them when they are read, and here a name that it cannot parse must not hide the error that is being reported.
+    try:
+        return ascii(read().rfc4514_string())[1:-1][:160]
+    except ValueError:
+        return "(unreadable name)"
 
 
 def _load(position: int, der: bytes) -> _Certificate:
@@ -192,7 +196,7 @@ def _check_leaf(certificate: _Certificate) -> None:
 
 def _check_issued(certificate: _Certificate, issuer: _Certificate) -> None:
     if certificate.issuer != issuer.subject:
-        raise IssuerError(f"{certificate.name} issued by {issuer.name}", _printable(certificate.decoded.issuer))
+        raise IssuerError(f"{certificate.name} issued by {issuer.name}", _printable(lambda: certificate.decoded.issuer))
     try:
         # Also compares the inner with the outer algorithm, which decoding alone does not.
         certificate.decoded.verify_directly_issued_by(issuer.decoded)
@@ -235,7 +239,7 @@ def verify_chain(
         _check_issued(certificate, issuer)
     chain = VerifiedChain(
         leaf_key=certificates[-1].key,
-        leaf_subject=_printable(certificates[-1].decoded.subject),
+        leaf_subject=_printable(lambda: certificates[-1].decoded.subject),
         not_before_s=max(certificate.not_before_s for certificate in certificates),
         not_after_s=min(certificate.not_after_s for certificate in certificates),
     )
