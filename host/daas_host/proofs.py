@@ -1,0 +1,115 @@
+"""Merkle proofs from the tiles (RFC 6962 section 2.1), for whoever holds a receipt or a signed tree head.
+
+Nothing here is believed by those who ask: they verify the proof against a root that the enclave has signed.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+from daas_host.tile_layout import TILE_HEIGHT, TILE_WIDTH, combine
+from daas_host.tiles import MAX_LEVEL, boot_folder, read_tile, stored_size
+
+
+class ProofRange(ValueError):
+    """A proof was asked for that the stored leaves cannot give."""
+
+    def __init__(self, asked: str, size: int) -> None:
+        super().__init__(f"{asked}: {size} leaves of this boot are stored")
+        self.size = size
+
+
+class BootProofs:
+    """Roots and proofs over one boot's tiles; reads tiles as it needs them, about log2(size) of them."""
+
+    def __init__(self, tiles_dir: Path, boot_id: bytes) -> None:
+        self._folder = boot_folder(tiles_dir, boot_id)
+        self.size = stored_size(self._folder)
+        self._whole = [self.size >> (TILE_HEIGHT * (level + 1)) for level in range(MAX_LEVEL + 1)]
+
+    def root(self, size: int) -> bytes:
+        """Root (32 bytes) of the first `size` leaves."""
+        if not 0 <= size <= self.size:
+            raise ProofRange(f"root at {size}", self.size)
+        return self._range(0, size) if size else sha256(b"").digest()
+
+    def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
+        """Audit path of leaf `index` in the tree of `size` leaves, from the leaf upwards.
+
+        Raises:
+            ProofRange: not 0 <= index < size <= stored size.
+        """
+        if not 0 <= index < size <= self.size:
+            raise ProofRange(f"inclusion of {index} in {size}", self.size)
+        path: list[bytes] = []
+        start, end = 0, size
+        while end - start > 1:
+            middle = start + _split(end - start)
+            if index < middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(start, middle))
+                start = middle
+        return tuple(reversed(path))
+
+    def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
+        """Proof that the tree of `old` leaves is a prefix of that of `new`.
+
+        Raises:
+            ProofRange: not 0 < old <= new <= stored size.
+        """
+        if not 0 < old <= new <= self.size:
+            raise ProofRange(f"consistency of {old} and {new}", self.size)
+        path: list[bytes] = []
+        start, end = 0, new
+        whole = True
+        while end != old:
+            middle = start + _split(end - start)
+            if old <= middle:
+                path.append(self._range(middle, end))
+                end = middle
+            else:
+                path.append(self._range(start, middle))
+                start = middle
+                whole = False
+        # The old root itself is known to whoever asks, unless it is only a part of the old tree.
+        if not whole:
+            path.append(self._range(start, end))
+        return tuple(reversed(path))
+
+    def _range(self, start: int, end: int) -> bytes:
+        """Root of leaves `start` to `end`, where `start` is a multiple of the largest power of two below the length."""
+        count = end - start
+        if count & (count - 1) == 0:
+            return self._subtree(count.bit_length() - 1, start)
+        middle = start + _split(count)
+        return sha256(b"\x01" + self._range(start, middle) + self._range(middle, end)).digest()
+
+    def _subtree(self, height: int, start: int) -> bytes:
+        """Root of the 2**height leaves from `start`."""
+        level, rest = divmod(height, TILE_HEIGHT)
+        first = start >> (level * TILE_HEIGHT)
+        return combine(self._hashes(level, first, 1 << rest))
+
+    def _hashes(self, level: int, first: int, count: int) -> list[bytes]:
+        """Up to 255 aligned hashes of a level: from its tile, or, where that is not finished, from the
+        tiles below it.
+        """
+        number, offset = divmod(first, TILE_WIDTH)
+        if level == 0:
+            return read_tile(self._folder, level, number, offset + count)[offset : offset + count]
+        if number < self._whole[level]:
+            # A writer that has finished the tiles below may be just about to write this one.
+            with suppress(IndexError):
+                return read_tile(self._folder, level, number)[offset : offset + count]
+        return [
+            combine(self._hashes(level - 1, index * TILE_WIDTH, TILE_WIDTH)) for index in range(first, first + count)
+        ]
+
+
+def _split(count: int) -> int:
+    """The largest power of two below `count` (RFC 6962's k)."""
+    return 1 << (count - 1).bit_length() - 1
