@@ -2,6 +2,7 @@
 
     frame      = u32 BE length (0..1 MiB) || data || u16 BE length || signed StreamReceipt
     pipe frame = type u8 (0 data, 1 close) || u32 BE length (0..64 KiB) || payload
+    payload of the enclave's close = bcs(UpgradeClose) (16 B) || signed StreamReceipt; of the gateway's: nothing
 
 Invariant: a decoder gives the same frames however the bytes were cut, holds at most one incomplete frame between
 calls, and after an error gives nothing more. Source: docs/protocol.md, "HTTP between gateway and enclave".
@@ -10,7 +11,7 @@ calls, and after an error gives nothing more. Source: docs/protocol.md, "HTTP be
 import struct
 from enum import IntEnum
 
-from daas_protocol.receipt import MAX_SIGNED_MESSAGE_BYTES
+from daas_protocol.receipt import MAX_SIGNED_MESSAGE_BYTES, UPGRADE_CLOSE_BYTES, UpgradeClose
 
 MAX_FRAME_DATA = 1024 * 1024
 """Where a unary answer ends and frames begin; a verifier must hold one frame before it may hand it on."""
@@ -60,6 +61,13 @@ class PipeAfterCloseError(FrameError):
         super().__init__(f"{actual} bytes behind the closing pipe frame")
 
 
+class ClosePayloadError(FrameError):
+    def __init__(self, actual: int) -> None:
+        self.expected = UPGRADE_CLOSE_BYTES + MAX_SIGNED_MESSAGE_BYTES
+        self.actual = actual
+        super().__init__(f"an enclave's close carries counts and a receipt, at most {self.expected} B, not {actual}")
+
+
 class TruncatedFrameError(FrameError):
     """The bytes ended inside a frame."""
 
@@ -89,6 +97,20 @@ def encode_pipe(type: int, payload: bytes) -> bytes:
     if len(payload) > MAX_PIPE_PAYLOAD:
         raise PipePayloadLengthError(len(payload))
     return _PIPE_HEAD.pack(type, len(payload)) + payload
+
+
+def encode_close(close: UpgradeClose, receipt: bytes) -> bytes:
+    """The enclave's closing pipe frame. `receipt`: the encoded signed StreamReceipt over bcs(close)."""
+    if not 1 <= len(receipt) <= MAX_SIGNED_MESSAGE_BYTES:
+        raise FrameReceiptLengthError(len(receipt))
+    return encode_pipe(PipeType.CLOSE, close.to_bcs() + receipt)
+
+
+def split_close(payload: bytes) -> tuple[UpgradeClose, bytes]:
+    """Counts and encoded receipt from the payload of an enclave's close. Verifies nothing but the lengths."""
+    if not UPGRADE_CLOSE_BYTES < len(payload) <= UPGRADE_CLOSE_BYTES + MAX_SIGNED_MESSAGE_BYTES:
+        raise ClosePayloadError(len(payload))
+    return UpgradeClose.from_bcs(payload[:UPGRADE_CLOSE_BYTES]), payload[UPGRADE_CLOSE_BYTES:]
 
 
 def _cut(buffer: bytearray, start: int, end: int) -> bytes:

@@ -24,6 +24,7 @@ DIGEST_BYTES = 32
 SIGNATURE_BYTES = 64
 MAX_SIGNED_MESSAGE_BYTES = 4096
 """The largest payload today (a stream receipt of a mailbox request) has 307 bytes; the rest is for later intents."""
+UPGRADE_CLOSE_BYTES = 16
 MAX_HEADER_CHARACTERS = 4 * ((MAX_SIGNED_MESSAGE_BYTES + 2) // 3)
 
 _PREFIX = struct.Struct("<BQ")
