@@ -1,0 +1,54 @@
+"""The `daas` command: assembles the commands, and turns every expected failure into a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from . import bench_commands, instance_commands, key_commands, receipt_commands, run_commands
+from .errors import CliError, ExitCode
+from .output import print_error
+
+HELP = """A Kubernetes control plane inside an attested enclave, used with an ordinary kubectl.
+
+Every answer carries a receipt that the gateway on this machine verifies against the enclave's attestation before
+kubectl sees it. Start with [bold]daas up[/], then run the line that it prints, then use kubectl as always.
+
+State is in $DAAS_HOME (default ~/.local/state/daas); two instances with two folders run side by side.
+Exit codes: 0 done or accepted, 1 refused or failed, 2 a file or an option is wrong, 3 unreachable.
+"""
+
+app = typer.Typer(
+    name="daas",
+    help=HELP,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+instance_commands.add_to(app)
+run_commands.add_to(app)
+app.add_typer(key_commands.app, name="key")
+app.add_typer(receipt_commands.receipts, name="receipt")
+app.add_typer(receipt_commands.attestation, name="attestation")
+app.add_typer(bench_commands.app, name="bench")
+
+
+def main() -> None:
+    """The console script."""
+    as_json = "--json" in sys.argv[1:]
+    try:
+        app()
+    except CliError as problem:
+        print_error(problem, as_json=as_json)
+        sys.exit(int(problem.code))
+    except BrokenPipeError:
+        # The reader (head, less) has gone; nothing is wrong. Python would complain once more while it ends.
+        sys.stderr.close()
+        sys.exit(int(ExitCode.DONE))
+
+
+if __name__ == "__main__":
+    main()

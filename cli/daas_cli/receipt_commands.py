@@ -1,0 +1,4 @@
+import typer
+
+receipts = typer.Typer()
+attestation = typer.Typer()

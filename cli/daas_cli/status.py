@@ -1,0 +1,188 @@
+"""What is known of an instance now: the processes as this machine sees them, and what the enclave says of itself.
+
+The enclave's words come through the gateway, which has verified their receipt; everything else is marked as local.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import instance, lifecycle, processes
+from .errors import CliError
+from .gateway_client import STATUS_PATH, GatewayClient, explain
+from .home import Home
+from .instance import Instance
+from .processes import ProcessId
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One process of the instance. `state` is its supervisor's word; `restarts` None where nobody counts them."""
+
+    name: str
+    state: str
+    pid: int | None = None
+    restarts: int | None = None
+    detail: str = ""
+    resident: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The whole; mappings are empty when that side says nothing."""
+
+    home: Home
+    known: Instance | None
+    gateway_status: Mapping[str, Any] = field(default_factory=dict)
+    components: tuple[Component, ...] = ()
+    problem: str = ""
+    advice: str = ""
+
+    @property
+    def enclave(self) -> Mapping[str, Any]:
+        """The enclave's own status, from an answer with a verified receipt."""
+        return mapping(self.gateway_status.get("enclave"))
+
+    @property
+    def attestation(self) -> Mapping[str, Any]:
+        """What the gateway verified about the enclave it talks to."""
+        return mapping(self.gateway_status.get("attestation"))
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the enclave's own status was read and verified."""
+        return bool(self.enclave)
+
+    @property
+    def phase(self) -> str:
+        return str(self.enclave.get("phase", "unknown"))
+
+    @property
+    def log(self) -> Mapping[str, Any]:
+        return mapping(self.enclave.get("log"))
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what holds and what does not, in the enclave's words."""
+        value = self.enclave.get("notes", ())
+        return [str(note) for note in value] if isinstance(value, list | tuple) else []
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def read(home: Home) -> Seen:
+    """Looks at everything that can be seen; what is down is a component's state, never an exception."""
+    try:
+        known = instance.load(home)
+    except CliError as problem:
+        return Seen(home, None, problem=problem.message, advice=problem.next_step)
+    if known is None:
+        return Seen(home, None, problem=f"there is no instance in {home.root}", advice="start one with `daas up`")
+    said, why, advice = _ask_gateway(home, known)
+    return Seen(home, known, said, _components(home, mapping(said.get("enclave"))), why, advice)
+
+
+def _ask_gateway(home: Home, known: Instance) -> tuple[Mapping[str, Any], str, str]:
+    try:
+        answer = GatewayClient(home, known).get(STATUS_PATH)
+        if answer.status != 200:
+            return {}, f"the gateway answers {answer.status}: {explain(answer)}", "see `daas logs gateway`"
+        status = mapping(answer.json())
+    except CliError as failure:
+        return {}, failure.message, failure.next_step
+    if not mapping(status.get("enclave")):
+        why = status.get("error") or status.get("problem") or "the gateway has no verified status of it"
+        return status, f"the enclave cannot be reached: {why}", "see `daas logs enclave` and `daas logs host`"
+    return status, "", ""
+
+
+def _components(home: Home, enclave: Mapping[str, Any]) -> tuple[Component, ...]:
+    now = lifecycle.running(home)
+    below = mapping(lifecycle.host_state(home).get("enclave")) if now.host is not None else {}
+    found = [_started("gateway", now.gateway), _started("host", now.host)]
+    pid = below.get("pid")
+    last = mapping(below.get("last_exit"))
+    ended = f"last end: {last.get('signal') or 'exit ' + str(last.get('code'))}" if last else ""
+    found.append(
+        Component(
+            "enclave",
+            str(below.get("state", "down")),
+            pid if isinstance(pid, int) else None,
+            _integer(below.get("restarts")),
+            ended,
+            _resident(pid),
+        )
+    )
+    for name, value in sorted(mapping(enclave.get("components")).items()):
+        said = mapping(value)
+        child = said.get("pid")
+        detail = str(said.get("detail") or "") or (f"last end: {said['last_exit']}" if said.get("last_exit") else "")
+        found.append(
+            Component(
+                str(name),
+                str(said.get("state", "unknown")),
+                _integer(child),
+                _integer(said.get("restarts")),
+                detail,
+                _resident(child),
+            )
+        )
+    return tuple(found)
+
+
+def _started(name: str, process: ProcessId | None) -> Component:
+    if process is None:
+        return Component(name, "down")
+    return Component(name, "running", process.pid, resident=_resident(process.pid))
+
+
+def _integer(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _resident(pid: object) -> int | None:
+    stat = processes.read_stat(pid) if isinstance(pid, int) else None
+    return stat.resident if stat is not None else None
+
+
+def as_json(seen: Seen) -> dict[str, Any]:
+    """The document of `daas status --json`."""
+    known = seen.known
+    return {
+        "home": str(seen.home.root),
+        "reachable": seen.reachable,
+        "problem": seen.problem or None,
+        "next": seen.advice or None,
+        "phase": seen.phase,
+        "instance": None
+        if known is None
+        else {
+            "gateway": known.gateway_url,
+            "cluster_id": known.cluster_id,
+            "enclave_id": known.enclave_id,
+            "token_id": known.token_id,
+        },
+        "attestation": dict(seen.attestation),
+        "receipts": seen.gateway_status.get("receipts"),
+        "log": dict(seen.log),
+        "components": {
+            part.name: {
+                "state": part.state,
+                "pid": part.pid,
+                "restarts": part.restarts,
+                "detail": part.detail,
+                "resident_bytes": part.resident,
+            }
+            for part in seen.components
+        },
+        "notes": seen.notes,
+        "enclave": dict(seen.enclave),
+        "gateway": {
+            name: value for name, value in seen.gateway_status.items() if name not in ("enclave", "attestation")
+        },
+    }

@@ -1,0 +1,241 @@
+"""`daas up`: from an empty folder to a control plane that has answered a first request with a verified receipt."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from daas_attestation.development_ca import DevelopmentCa, DevelopmentCaError
+from daas_gateway import user_keys
+from daas_gateway.credential import ensure_credential
+from daas_gateway.kubeconfig import kubeconfig_text, write_kubeconfig
+from daas_gateway.local_tls import ensure_local_tls
+from daas_protocol.binding import policy_file_anchor
+from daas_protocol.state_files import write_atomic
+from daas_protocol.sui import format_address
+
+from . import binaries, instance, launch_files, lifecycle, measuring, processes
+from .errors import CliError, RefusedError, UnreachableError, UnreadableError
+from .gateway_client import STATUS_PATH, GatewayClient, explain
+from .home import Home
+from .instance import Instance
+from .launch_files import LaunchInputs
+from .output import Progress
+from .settings import Settings
+from .tail import last_lines, readable
+
+READY_SECONDS = 180.0
+"""A control plane is up in about 10 s on two cores; the rest is for machines that are busy."""
+POLL_SECONDS = 0.15
+FIRST_REQUEST = "/api/v1/namespaces"
+MAX_CRASHES = 3
+"""An enclave that crashed this often in a row does not come up."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpResult:
+    """What `daas up` reports."""
+
+    home: Home
+    instance: Instance
+    already_running: bool
+    namespaces: int
+    status: dict[str, Any]
+    seconds: float
+
+
+def require_linux() -> None:
+    """Raises RefusedError where the control plane cannot run."""
+    if not sys.platform.startswith("linux"):
+        raise RefusedError(
+            f"the control plane needs Linux, this is {sys.platform}",
+            "use a gateway here (`daas gateway run`) against a host elsewhere, or run `daas up` on Linux",
+        )
+
+
+def up(home: Home, settings: Settings, progress: Progress, *, ready_seconds: float = READY_SECONDS) -> UpResult:
+    """Starts what is not running. On any failure everything that was started is stopped again.
+
+    Raises CliError.
+    """
+    require_linux()
+    began = time.monotonic()
+    home.create()
+    with instance.locked(home):
+        known = instance.load(home)
+        now = lifecycle.running(home)
+        if known is not None and now.all:
+            client = GatewayClient(home, known)
+            _wait_ready(home, client, lambda: None, progress, ready_seconds)
+            namespaces, status = first_request(client)
+            return UpResult(home, known, True, namespaces, status, time.monotonic() - began)
+        if known is not None:
+            # A gateway left from an instance whose host has died, or the reverse: both start anew, measured anew.
+            lifecycle.stop(home, known)
+            home.create()
+        return _start(home, settings, progress, known, began, ready_seconds)
+
+
+def _start(
+    home: Home, settings: Settings, progress: Progress, known: Instance | None, began: float, ready_seconds: float
+) -> UpResult:
+    with progress.step("Preparing keys, policy, measurements and configuration"):
+        inputs = prepare(home, settings, known)
+    starter = lifecycle.Starter(home, inputs.instance)
+    try:
+        with progress.step("Starting enclave (etcd, API server, controllers), host and gateway"):
+            starter.start("host")
+            starter.start("gateway")
+            client = GatewayClient(home, inputs.instance)
+            _wait_ready(home, client, starter.check, progress, ready_seconds)
+        with progress.step("First request through gateway, host and enclave, receipt verified"):
+            namespaces, status = first_request(client)
+    except BaseException as failure:
+        details = _last_words(home) if isinstance(failure, CliError) else ()
+        lifecycle.stop(home, inputs.instance)
+        if isinstance(failure, CliError):
+            failure.details = failure.details or details
+            failure.next_step = (
+                failure.next_step or "everything was stopped again; the logs are kept: `daas logs enclave`"
+            )
+        raise
+    return UpResult(home, inputs.instance, False, namespaces, status, time.monotonic() - began)
+
+
+def prepare(home: Home, settings: Settings, known: Instance | None) -> LaunchInputs:
+    """Everything that must exist before a process starts; what exists already is kept. Raises CliError."""
+    server, etcd = binaries.control_plane(settings.control_plane)
+    chosen = known or instance.create(home, time.time_ns() // 1_000_000)
+    chosen = instance.with_run_dir(instance.with_ports(chosen, settings.gateway.port), home)
+    instance.save(home, chosen)
+    try:
+        owner = _key_address(home, settings.key)
+        if not home.policy.exists():
+            write_atomic(home.policy, launch_files.policy_text(chosen.token_id, owner).encode(), 0o600)
+        if not (home.development_ca / "root.pem").exists():
+            DevelopmentCa.create(home.development_ca)
+        write_own_kubeconfig(home, chosen)
+        measured = measuring.measured_paths(server, etcd)
+        measuring.write(home.measurements, measured)
+        inputs = LaunchInputs(
+            home, chosen, settings, server, etcd, measured, policy_file_anchor(home.policy.read_bytes())
+        )
+    except (ValueError, DevelopmentCaError, OSError) as problem:
+        raise UnreadableError(
+            str(problem), "correct the file that is named, or start anew with `daas down --purge`"
+        ) from None
+    for name, config in (
+        ("enclave", launch_files.enclave_config(inputs)),
+        ("host", launch_files.host_config(inputs)),
+        ("gateway", launch_files.gateway_config(inputs)),
+    ):
+        write_atomic(home.component_config(name), json.dumps(config, indent=1).encode() + b"\n", 0o600)
+    return inputs
+
+
+def write_own_kubeconfig(home: Home, known: Instance) -> None:
+    """The kubeconfig for the instance's gateway, with CA and credential as they are now, mode 0600.
+
+    Raises UnreadableError.
+    """
+    try:
+        tls = ensure_local_tls(home.tls)
+        token = ensure_credential(home.credential)
+        write_kubeconfig(home.kubeconfig, kubeconfig_text(known.gateway_url, tls.ca_pem, token))
+    except (ValueError, OSError) as problem:
+        raise UnreadableError(str(problem), "correct the file that is named") from None
+
+
+def _key_address(home: Home, name: str) -> str:
+    path = home.keys / f"{name}.json"
+    if not path.exists():
+        if name != "default":
+            raise UnreadableError(
+                f"there is no key {name!r}", f"make it with `daas key new {name}`, or list them: `daas key list`"
+            )
+        return user_keys.new_key(home.keys, name).address
+    return format_address(user_keys.load_key(path).address)
+
+
+def _wait_ready(
+    home: Home, client: GatewayClient, check: Callable[[], None], progress: Progress, seconds: float
+) -> None:
+    deadline = time.monotonic() + seconds
+    reason = "the gateway does not listen yet"
+    while time.monotonic() < deadline:
+        check()
+        crashed = lifecycle.host_state(home).get("enclave", {})
+        if crashed.get("consecutive_crashes", 0) >= MAX_CRASHES:
+            end = crashed.get("last_exit") or {}
+            how = f"exit {end.get('code')}" if end.get("signal") is None else f"signal {end.get('signal')}"
+            raise RefusedError(
+                f"the enclave ended {MAX_CRASHES} times in a row ({how})",
+                details=tuple(readable(line) for line in end.get("lines", ())[-lifecycle.LAST_LINES :]),
+            )
+        try:
+            ready, reason = client.ready()
+            if ready:
+                return
+        except UnreachableError:
+            reason = "the gateway does not listen yet"
+        progress.detail(reason)
+        time.sleep(POLL_SECONDS)
+    raise RefusedError(f"not ready after {seconds:.0f} s: {reason}")
+
+
+def first_request(client: GatewayClient) -> tuple[int, dict[str, Any]]:
+    """A real LIST through the signed path, and the status read the same way. Raises RefusedError."""
+    answer = client.get(FIRST_REQUEST)
+    if answer.status != 200:
+        raise RefusedError(
+            f"the first request (GET {FIRST_REQUEST}) was answered with {answer.status}: {explain(answer)}"
+        )
+    status = client.get(STATUS_PATH).json()
+    return len(answer.json().get("items", [])), status if isinstance(status, dict) else {}
+
+
+def _last_words(home: Home) -> tuple[str, ...]:
+    """The end of the logs, the likeliest culprit last."""
+    shown: list[str] = []
+    for name in ("gateway", "host", "enclave"):
+        lines = last_lines(lifecycle.log_path(home, name), 5)
+        shown += [f"{name}: {readable(line)[:400]}" for line in lines]
+    return tuple(shown)
+
+
+def stop(home: Home) -> tuple[bool, int]:
+    """`daas down`: whether anything was running, and how many processes had to be killed."""
+    if not home.root.is_dir():
+        return False, 0
+    with instance.locked(home):
+        known = instance.load(home)
+        was = not lifecycle.running(home).none or bool(known and processes.of_instance(known.instance))
+        return was, len(lifecycle.stop(home, known))
+
+
+def purge(home: Home) -> list[str]:
+    """Removes the state of a stopped instance: only what `daas` puts there, so a wrong DAAS_HOME costs nothing else.
+
+    Returns what was left because it is not ours. Raises RefusedError while something runs.
+    """
+    if not lifecycle.running(home).none:
+        raise RefusedError("the instance is running", "stop it first: `daas down`")
+    for path in (
+        *(home.keys, home.enclave, home.host, home.gateway, home.run, home.logs, home.development_ca),
+        *(home.config, home.policy, home.measurements, home.kubeconfig, home.instance, home.lock),
+        *(home.component_config(name) for name in ("enclave", "host", "gateway")),
+    ):
+        if path.is_symlink() or path.is_file():
+            path.unlink()
+        elif path.is_dir():
+            shutil.rmtree(path)
+    left = sorted(os.listdir(home.root)) if home.root.is_dir() else []
+    if not left and home.root.is_dir():
+        home.root.rmdir()
+    return left
