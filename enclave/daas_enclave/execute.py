@@ -1,0 +1,229 @@
+"""Execution: an authorised request, put to the API server in the caller's name.
+
+Invariant: the API server gets the method, target, Accept, Content-Type, upgrade offer and body that the request digest
+binds, the caller's identity, and nothing else of what the client sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import ssl
+from functools import partial
+from typing import Final
+
+from daas_enclave.exchange import ANSWER_SECONDS, End, Exchange, Exchanges
+from daas_enclave.incoming import Incoming
+from daas_enclave.kube_client import USER_AGENT, authority_of, dial_api_server
+from daas_enclave.refusal import Refused
+from daas_enclave.request_info import RequestInfo
+from daas_enclave.runtime import ApiServer
+from daas_enclave.sessions import Session
+from daas_enclave.signer import ReceiptSigner, header_value
+from daas_enclave.stream import send_bulk, send_live
+from daas_protocol.frames import MAX_FRAME_DATA
+from daas_protocol.transport.http1 import ClientConnection, ConnectionClosed, Header, Pool, Response
+
+MAX_UNARY: Final = MAX_FRAME_DATA
+MAX_SHORT: Final = 256
+"""Requests at the API server at one time that have an end of their own; its own limit is 400."""
+MAX_LONG: Final = 1024
+"""Watches, followed logs and upgraded streams at one time."""
+MAX_IDLE: Final = 32
+
+_KEPT: Final = frozenset(
+    {
+        b"content-type",
+        b"warning",
+        b"retry-after",
+        b"audit-id",
+        b"x-kubernetes-pf-flowschema-uid",
+        b"x-kubernetes-pf-prioritylevel-uid",
+    }
+)
+"""Headers of the API server that a client gets. No receipt covers them, so none may change what is believed."""
+_UNREACHABLE: Final = (OSError, ssl.SSLError, TimeoutError)
+
+
+class Upstream:
+    """Connections to the API server: kept ones for short requests, one each for long ones."""
+
+    def __init__(self, api_server: ApiServer) -> None:
+        self._dial = partial(dial_api_server, api_server)
+        # Counted below, so that nobody ever waits in the pool itself.
+        self._pool = Pool(self._dial, max_idle=MAX_IDLE, max_total=MAX_SHORT + MAX_LONG)
+        self._tail = b" HTTP/1.1\r\nHost: " + authority_of(api_server) + b"\r\nUser-Agent: " + USER_AGENT + b"\r\n"
+        self.short = 0
+        self.long = 0
+
+    async def acquire(self, *, long: bool, fresh: bool = False) -> ClientConnection:
+        """A connection, given back by `release`. Raises Refused when too many are in use or none can be made."""
+        if (self.long >= MAX_LONG) if long else (self.short >= MAX_SHORT):
+            raise _too_many()
+        self._count(long, 1)
+        try:
+            return await (self._dial() if long else self._pool.acquire(fresh=fresh))
+        except _UNREACHABLE as error:
+            self._count(long, -1)
+            raise unreachable() from error
+        except BaseException:
+            self._count(long, -1)
+            raise
+
+    def release(self, connection: ClientConnection, *, long: bool) -> None:
+        self._count(long, -1)
+        if long:
+            connection.close()
+        else:
+            self._pool.release(connection)
+
+    def becomes_long(self) -> None:
+        """A short request turned out to have a long answer: its slow reader must not stand in the short ones' way.
+
+        Raises Refused when there are too many of those. The connection still goes back to the pool.
+        """
+        if self.long >= MAX_LONG:
+            raise _too_many()
+        self.short -= 1
+        self.long += 1
+
+    def was_long(self) -> None:
+        """Undoes `becomes_long`, before `release`."""
+        self.short += 1
+        self.long -= 1
+
+    def _count(self, long: bool, change: int) -> None:
+        if long:
+            self.long += change
+        else:
+            self.short += change
+
+    def head(self, incoming: Incoming, session: Session, extra: bytes = b"") -> bytes:
+        """The request's head; `extra` are whole header lines of an upgrade."""
+        parts = [f"{incoming.method} {incoming.target}".encode("ascii"), self._tail, session.identity, extra]
+        if incoming.accept:
+            parts.append(f"Accept: {incoming.accept}\r\n".encode("ascii"))
+        if incoming.content_type:
+            parts.append(f"Content-Type: {incoming.content_type}\r\n".encode("ascii"))
+        if incoming.body or incoming.method != "GET":
+            parts.append(b"Content-Length: %d\r\n" % len(incoming.body))
+        parts.append(b"\r\n")
+        return b"".join(parts)
+
+    def close(self) -> None:
+        self._pool.clear()
+
+
+def _too_many() -> Refused:
+    return Refused(429, "TooManyRequests", "the enclave has too many requests under way", retry_after=1)
+
+
+def unreachable() -> Refused:
+    return Refused(503, "ControlPlaneDown", "the API server cannot be reached: the enclave is restarting it")
+
+
+def kept_headers(response: Response) -> list[Header]:
+    """Raises Refused for an answer in another encoding than identity, whose bytes nobody could have asked for."""
+    kept = []
+    for name, value in response.headers:
+        if name in _KEPT:
+            kept.append((name, value))
+        elif name == b"content-encoding" and value != b"identity":
+            raise Refused(502, "ContentEncoding", "the API server answered in an encoding that was not asked for")
+    return kept
+
+
+def answer_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes) -> None:
+    """Signs and sends a whole body of at most 1 MiB."""
+    digest = hashlib.sha256(body).digest()
+    message = signer.receipt(exchange.subject, status, digest, len(body))
+    headers.append((b"Content-Digest", b"sha-256=:" + base64.b64encode(digest) + b":"))
+    headers.append((b"Daas-Receipt", header_value(message)))
+    exchange.connection.send(status, headers, body)
+
+
+class Executor:
+    """Runs authorised requests that are no upgrades."""
+
+    def __init__(self, upstream: Upstream, signer: ReceiptSigner, exchanges: Exchanges) -> None:
+        self._upstream = upstream
+        self._signer = signer
+        self._exchanges = exchanges
+
+    async def run(self, exchange: Exchange, incoming: Incoming, info: RequestInfo, session: Session) -> None:
+        """Executes and answers. Raises Refused while nothing of the answer was sent."""
+        exchange.session = session
+        self._exchanges.add(exchange)
+        try:
+            head = self._upstream.head(incoming, session)
+            connection, response = await self._ask(exchange, head, incoming, long=info.streams)
+            try:
+                await self._answer(exchange, info, response)
+            finally:
+                response.close()
+                self._upstream.release(connection, long=info.streams)
+        finally:
+            self._exchanges.discard(exchange)
+
+    async def _ask(
+        self, exchange: Exchange, head: bytes, incoming: Incoming, *, long: bool
+    ) -> tuple[ClientConnection, Response]:
+        """The connection that answers (to be released) and the answer's head."""
+        exchange.deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
+        for attempt in (0, 1):
+            connection = await self._upstream.acquire(long=long, fresh=attempt > 0)
+            exchange.upstream = connection
+            try:
+                if exchange.ended is not None:
+                    raise ConnectionClosed("the exchange ended while its connection was made")
+                return connection, await connection.request(head, incoming.body)
+            except ConnectionError as error:
+                self._upstream.release(connection, long=long)
+                # A kept connection may have been closed while it waited. Only a read may be asked twice: of a write
+                # nobody knows here whether it was executed.
+                if exchange.ended is None and incoming.method == "GET" and attempt == 0:
+                    continue
+                raise self._lost(exchange, incoming) from error
+            except BaseException:
+                self._upstream.release(connection, long=long)
+                raise
+        raise unreachable()
+
+    async def _answer(self, exchange: Exchange, info: RequestInfo, response: Response) -> None:
+        headers = kept_headers(response)
+        if info.streams and response.status == 200:
+            exchange.deadline = None
+            await send_live(exchange, self._signer, response, headers)
+            return
+        try:
+            body, whole = await response.read_up_to(MAX_UNARY)
+        except ConnectionError as error:
+            raise self._lost(exchange, None) from error
+        exchange.deadline = None
+        if whole and len(body) <= MAX_UNARY:
+            answer_whole(exchange, self._signer, response.status, headers, body)
+            return
+        self._upstream.becomes_long()
+        try:
+            await send_bulk(exchange, self._signer, response, headers, body)
+        finally:
+            self._upstream.was_long()
+
+    @staticmethod
+    def _lost(exchange: Exchange, incoming: Incoming | None) -> Refused:
+        match exchange.ended:
+            case End.TIME:
+                return Refused(
+                    504, "ApiServerTimeout", "the API server did not answer in time; a write may have happened"
+                )
+            case End.SESSION:
+                return Refused(401, "SessionUnknown", "the session ended before the answer came")
+            case _ if incoming is not None and incoming.method == "GET":
+                return unreachable()
+            case _:
+                return Refused(
+                    503,
+                    "OutcomeUnknown",
+                    "the connection to the API server broke before it answered: look whether the change was made",
+                )

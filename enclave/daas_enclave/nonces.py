@@ -1,0 +1,57 @@
+"""Nonces seen lately.
+
+Invariant: a nonce that was taken is refused for at least `WINDOW_MS` afterwards, and memory has a bound; when that is
+reached requests are refused by name instead of forgetting a nonce early.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final
+
+WINDOW_MS: Final = 120_000
+"""A request is accepted while its `issued_at` is within 60 s of now either way, so it could come again for 120 s."""
+SLOT_MS: Final = 30_000
+MAX_NONCES: Final = 524_288
+"""About 50 MB; reached at 3,500 requests a second sustained, more than two cores answer."""
+
+
+class NonceReplayed(Exception):
+    """The nonce was used within the window."""
+
+
+class NonceStoreFull(Exception):
+    """Too many requests within the window; it is safe to try again later."""
+
+
+class NonceStore:
+    """Sets of nonces by time slot, dropped whole when all in them are old enough."""
+
+    __slots__ = ("_count", "_limit", "_slots")
+
+    def __init__(self, limit: int = MAX_NONCES) -> None:
+        self._limit = limit
+        self._slots: deque[tuple[int, set[bytes]]] = deque()
+        self._count = 0
+
+    def seen(self, nonce: bytes) -> bool:
+        return any(nonce in nonces for _, nonces in self._slots)
+
+    def take(self, nonce: bytes, now_ms: int) -> None:
+        """Records a nonce (16 B). Raises NonceReplayed, NonceStoreFull."""
+        slots = self._slots
+        # A slot's youngest nonce is up to SLOT_MS younger than its start.
+        while slots and now_ms - slots[0][0] >= WINDOW_MS + SLOT_MS:
+            self._count -= len(slots.popleft()[1])
+        for _, nonces in slots:
+            if nonce in nonces:
+                raise NonceReplayed("this nonce was used within the last two minutes")
+        if self._count >= self._limit:
+            raise NonceStoreFull(f"{self._count} requests within the last two minutes")
+        if not slots or now_ms - slots[-1][0] >= SLOT_MS:
+            slots.append((now_ms, set()))
+        slots[-1][1].add(nonce)
+        self._count += 1
+
+    def __len__(self) -> int:
+        return self._count

@@ -1,0 +1,159 @@
+"""The request path as one thing: prepared against the control plane, served on two sockets, drained at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from daas_enclave import admission
+from daas_enclave.exchange import End, Exchanges
+from daas_enclave.execute import Upstream
+from daas_enclave.kube_client import KubeClient, KubeError
+from daas_enclave.log_port import LogPort
+from daas_enclave.rbac import Reconciled, Reconciler
+from daas_enclave.runtime import Runtime
+from daas_enclave.server import Endpoint
+from daas_enclave.signer import ReceiptSigner
+from daas_protocol.transport import streams
+from daas_protocol.transport.http1 import Limits, ServerConnection
+
+MAX_CONNECTIONS: Final = 2048
+"""A gateway opens one for each request under way and keeps a few; each costs about 50 KB."""
+RECONCILE_SECONDS: Final = 60.0
+LIMITS: Final = Limits(head_bytes=32 * 1024, headers=64, body_bytes=3 * 1024 * 1024)
+LOG_DRAIN_SECONDS: Final = 2.0
+END_SECONDS: Final = 1.0
+"""For the last frames of streams that were just ended."""
+POLL_SECONDS: Final = 0.02
+
+_log = structlog.get_logger(__name__)
+
+
+class RequestPath:
+    """`prepare` once the API server is ready, then `serve`, at the end `drain`."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._signer = ReceiptSigner(
+            runtime.config.enclave_id, runtime.boot_id, runtime.receipt_key.sign, runtime.clock.now_ms
+        )
+        self._upstream = Upstream(runtime.api_server)
+        self._exchanges = Exchanges(runtime.authority, runtime.clock)
+        self._endpoint = Endpoint(runtime, self._signer, self._upstream, self._exchanges)
+        self._log_port = LogPort(runtime.boot_id, self._signer.leaves)
+        self._client = KubeClient(runtime.api_server)
+        self._reconciler = Reconciler(self._client)
+        self._reconciled = Reconciled()
+        self._reconcile_error = ""
+        self._reconcile_task: asyncio.Task[None] | None = None
+        self._server: asyncio.AbstractServer | None = None
+        self._connections: set[ServerConnection] = set()
+        self._turned_away = 0
+        self._drained = asyncio.Event()
+
+    async def prepare(self) -> None:
+        """Installs admission policies and RBAC and waits until the policies bite.
+
+        May be called again after the control plane was restarted. Raises KubeError, AdmissionToothless.
+        """
+        await admission.install(self._client)
+        self._reconciled = await self._reconciler.run(self._runtime.authority.snapshot(), self._runtime.clock.now_ms())
+        await admission.wait_until_biting(self._client)
+
+    async def serve(self, sock_api: socket.socket, sock_log: socket.socket) -> None:
+        """Accepts until `drain`. Attestation, sessions and status answer in every phase, Kubernetes only in Serving."""
+        self._exchanges.start()
+        self._reconcile_task = asyncio.get_running_loop().create_task(self._reconcile_forever())
+        await self._log_port.serve(sock_log)
+        self._server = await streams.serve(self._connection, sock_api, tls=self._runtime.tls.context)
+        await self._drained.wait()
+
+    def _connection(self) -> ServerConnection:
+        return ServerConnection(
+            self._endpoint.handle,
+            self._endpoint.refuse_http,
+            LIMITS,
+            on_open=self._opened,
+            on_close=self._connections.discard,
+        )
+
+    def _opened(self, connection: ServerConnection) -> bool:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            self._turned_away += 1
+            return False
+        self._connections.add(connection)
+        return True
+
+    async def _reconcile_forever(self) -> None:
+        created = self._endpoint.namespace_created
+        while True:
+            try:
+                async with asyncio.timeout(RECONCILE_SECONDS):
+                    await created.wait()
+            except TimeoutError:
+                pass
+            created.clear()
+            if not self._runtime.phase.serving:
+                continue
+            try:
+                snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
+                self._reconciled = await self._reconciler.run(snapshot, now_ms)
+                self._reconcile_error = ""
+            except KubeError as error:
+                self._reconcile_error = str(error)
+                _log.warning("rbac_reconcile_failed", problem=str(error))
+
+    async def drain(self, timeout: float) -> None:
+        """Accepts no more, lets short requests finish for up to `timeout` seconds, ends the rest, hands on the log."""
+        loop = asyncio.get_running_loop()
+        if self._server is not None:
+            self._server.close()
+        if self._reconcile_task is not None:
+            self._reconcile_task.cancel()
+        deadline = loop.time() + timeout
+        await _settle(lambda: self._upstream.short == 0, deadline)
+        self._exchanges.end_all(End.DRAIN)
+        await _settle(lambda: len(self._exchanges) == 0, deadline + END_SECONDS)
+        await self._exchanges.stop()
+        for connection in list(self._connections):
+            connection.transport.close()
+        await self._log_port.stop(LOG_DRAIN_SECONDS)
+        self._upstream.close()
+        self._client.close()
+        self._drained.set()
+
+    def stats(self) -> dict[str, Any]:
+        """Counts for the status; JSON-ready, nothing about any one request."""
+        leaves = self._signer.leaves
+        return {
+            "connections": len(self._connections),
+            "connections_turned_away": self._turned_away,
+            "sessions": len(self._endpoint.sessions),
+            "nonces": len(self._endpoint.nonces),
+            "requests_answered": self._endpoint.answered,
+            "refusals": dict(self._endpoint.refusals),
+            "under_way": {"short": self._upstream.short, "long": self._upstream.long},
+            "log": {
+                "size": self._signer.size,
+                "unacknowledged": leaves.next - leaves.first,
+                "lost": leaves.lost,
+                "host_attached": self._log_port.attached,
+            },
+            "rbac": {
+                "written": self._reconciled.written,
+                "removed": self._reconciled.removed,
+                "waiting_for_namespace": self._reconciled.waiting,
+                "error": self._reconcile_error,
+            },
+        }
+
+
+async def _settle(done: Callable[[], bool], deadline: float) -> None:
+    """Waits until `done()` or `deadline` (loop time)."""
+    loop = asyncio.get_running_loop()
+    while not done() and loop.time() < deadline:  # noqa: ASYNC110 (two counters of others, once at the end of a boot)
+        await asyncio.sleep(POLL_SECONDS)
