@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .rotating_log import RotatingLog
+from daas_enclave.rotating_log import RotatingLog
 
 PR_SET_PDEATHSIG: Final = 1
 READ_BYTES: Final = 64 * 1024

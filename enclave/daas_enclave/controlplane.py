@@ -16,12 +16,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from daas_enclave.child import Command, VerifiedBinary
+from daas_enclave.config import ControlPlaneConfig, ControlPlaneKind
+from daas_enclave.pki import ClusterPki, EtcdFiles, private_folder, write_authorities
 from daas_protocol.jsonstrict import loads
 from daas_protocol.state_files import write_atomic
-
-from .child import Command, VerifiedBinary
-from .config import ControlPlaneConfig, ControlPlaneKind
-from .pki import ClusterPki, EtcdFiles, private_folder, write_authorities
 
 LOOPBACK: Final = "127.0.0.1"
 # RFC 5737 TEST-NET-1. The API server insists on an address that is not loopback for the service `kubernetes`; nothing
@@ -129,10 +128,13 @@ def stored_ports(path: Path) -> Ports | None:
     try:
         with path.open("rb") as file:
             value = loads(file.read(MAX_PORTS_BYTES), MAX_PORTS_BYTES)
-        ports = Ports(**value)
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError):
         return None
-    return ports if all(isinstance(p, int) and 0 < p < 65536 for p in ports.all()) else None
+    match value:
+        case {"etcd_client": int(client), "etcd_peer": int(peer), "api": int(api)}:
+            ports = Ports(client, peer, api)
+            return ports if all(0 < port < 65536 for port in ports.all()) else None
+    return None
 
 
 def keep_or_choose_ports(

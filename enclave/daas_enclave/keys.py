@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from daas_enclave.runtime import ServerTls
 from daas_protocol.binding import EnclaveBinding
-
-from .runtime import ServerTls
 
 BOOT_ID_BYTES: Final = 16
 ED25519_SEED_BYTES: Final = 32

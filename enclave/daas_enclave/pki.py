@@ -24,11 +24,20 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from daas_enclave.keys import (
+    CLOCK_SLACK,
+    Entropy,
+    Secret,
+    draw,
+    load_identity,
+    p256_key,
+    private_pem,
+    serial_number,
+    utc,
+)
+from daas_enclave.sealing import SealingProvider
 from daas_protocol.bcs import BcsError, Reader, Writer
 from daas_protocol.state_files import write_atomic
-
-from .keys import CLOCK_SLACK, Entropy, Secret, draw, load_identity, p256_key, private_pem, serial_number, utc
-from .sealing import SealingProvider
 
 SEAL_LABEL: Final = "cluster-pki"
 STATE_VERSION: Final = 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from .probe import Health, ProbeResult
+from daas_enclave.probe import Health, ProbeResult
 
 
 class State(Enum):
@@ -47,7 +47,7 @@ class Limits:
     start_ms: int = 300_000
     probe_starting_ms: int = 250
     probe_ready_ms: int = 1_000
-    answer_ms: int = 5_000
+    answer_ms: int = 3_000
     silent_ms: int = 20_000
     unready_ms: int = 120_000
     stop_ms: int = 5_000

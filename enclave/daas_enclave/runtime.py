@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from daas_attestation.nsm import Nsm
+    from daas_enclave.authority import Authority
+    from daas_enclave.config import EnclaveConfig
+    from daas_enclave.phases import Phase
     from daas_protocol.binding import EnclaveBinding
-
-    from .authority import Authority
-    from .config import EnclaveConfig
-    from .phases import Phase
 
 
 class Clock(Protocol):

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from .child import BinaryError, Child, Command
-from .probe import Health, Probe, ProbeResult
-from .restart import Limits, RestartPolicy, State, Verdict, Watch
-from .rotating_log import RotatingLog
+from daas_enclave.child import BinaryError, Child, Command
+from daas_enclave.probe import Health, Probe, ProbeResult
+from daas_enclave.restart import Limits, RestartPolicy, State, Verdict, Watch
+from daas_enclave.rotating_log import RotatingLog
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +60,8 @@ class Component:
     command: Callable[[], Command]
     probe: Probe
     log: RotatingLog
-    limits: Limits = Limits()
-    policy: RestartPolicy = RestartPolicy()
+    limits: Limits = field(default_factory=Limits)
+    policy: RestartPolicy = field(default_factory=RestartPolicy)
 
 
 class Clocks:

@@ -1,0 +1,367 @@
+"""One boot, wired: Booting -> Keys -> ControlPlane -> Unregistered -> Serving, and back down in order.
+
+Invariant: the phase says Serving only while etcd and the server are both ready and the request path has installed and
+tested its admission policies; the moment one of them is not, it says Paused. A boot that breaks ends in Failed with
+everything it had started stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+import structlog
+
+from daas_attestation.nsm import Nsm
+from daas_enclave import logs
+from daas_enclave.authority import PolicyFile
+from daas_enclave.clock import ClockError, NsmClock, Reading
+from daas_enclave.config import EnclaveConfig, KubeletEgress
+from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
+from daas_enclave.egress import EgressProxy, KubeletDirectory
+from daas_enclave.keys import BootKeys, make_binding
+from daas_enclave.kube_client import KubeClient
+from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
+from daas_enclave.pki import (
+    API_SERVER_NAME,
+    ClusterPki,
+    EtcdFiles,
+    admin_context,
+    etcd_context,
+    load_or_create,
+    private_folder,
+    write_etcd_files,
+)
+from daas_enclave.probe import HttpsTarget, https_probe, judge_etcd, judge_readyz
+from daas_enclave.rotating_log import RotatingLog
+from daas_enclave.runtime import ApiServer, Runtime
+from daas_enclave.sealing import DevelopmentSealer, SealContext, load_or_create_key
+from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
+from daas_enclave.supervisor import Clocks, Component, ComponentStatus, Supervised
+from daas_protocol.transport.endpoint import Endpoint, Kind, listen
+
+# Stopping takes at most the sum of the last three, ten seconds: requests and the log under way, the server, etcd.
+DRAIN_S: Final = 2.0
+DRAIN_AND_LOG_S: Final = 4.5
+SERVER_STOP_S: Final = 4.0
+ETCD_STOP_S: Final = 1.5
+# Installing the admission policies is tried again when the API server falls over meanwhile; more is not bad luck.
+PREPARE_TRIES: Final = 5
+PREPARE_PAUSE_S: Final = 1.0
+MAX_SOCKET_PATH: Final = 100
+
+
+class BootError(Exception):
+    """The boot cannot go on; the text says what to do."""
+
+
+class RequestPathLike(Protocol):
+    """What the app needs of the request path."""
+
+    async def prepare(self) -> None: ...
+
+    async def serve(self, sock_api: socket.socket, sock_log: socket.socket) -> None: ...
+
+    async def drain(self, timeout: float) -> None: ...
+
+    def stats(self) -> dict[str, Any]: ...
+
+
+RequestPathFactory = Callable[[Runtime], RequestPathLike]
+
+
+def lock_data_dir(path: Path) -> int:
+    """An exclusive lock on the data folder, held by the descriptor returned. Raises `BootError`."""
+    fd = os.open(private_folder(path) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise BootError(f"another enclave runs on {path}: stop it first") from None
+    return fd
+
+
+class App:
+    """One boot of one enclave. `run()` returns the exit code: 0 stopped, 1 failed."""
+
+    def __init__(self, config: EnclaveConfig, nsm: Nsm, request_path: RequestPathFactory) -> None:
+        self.config = config
+        self.nsm = nsm
+        self.clock = NsmClock(nsm)
+        self.board = StatusBoard()
+        self._request_path = request_path
+        self._log = structlog.get_logger()
+        self._stop = asyncio.Event()
+        self._stop_reason = ""
+        self._cleanup: contextlib.AsyncExitStack = contextlib.AsyncExitStack()
+        self._components: dict[str, Supervised] = {}
+        self._path: RequestPathLike | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.clock.sync()
+        self.phases = PhaseMachine(self.clock.now_ms)
+        self.phases.subscribe(self._on_phase)
+        self.board.add("phase", lambda: phase_json(self.phases))
+
+    def stop(self, reason: str) -> None:
+        """Begin to stop; the first reason counts."""
+        if not self._stop.is_set():
+            self._stop_reason = reason
+            self._log.info(logs.STOP_REQUESTED, reason=reason)
+            self._stop.set()
+
+    async def run(self) -> int:
+        asyncio.get_running_loop().set_exception_handler(logs.loop_error)
+        async with self._cleanup:
+            boot = asyncio.create_task(self._boot(), name="boot")
+            stopped = asyncio.create_task(self._stop.wait(), name="stop")
+            try:
+                await asyncio.wait({boot, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                if boot.done():
+                    boot.result()
+                    await stopped
+                await self._down(boot)
+            except Exception as error:
+                self._fail(error)
+                boot.cancel()
+                await self._stop_processes()
+            finally:
+                stopped.cancel()
+        return 1 if self.phases.current is Phase.FAILED else 0
+
+    # --- up ---
+
+    async def _boot(self) -> None:
+        config = self.config
+        # 1. Booting: the folder is ours alone, time is known (the constructor has asked the NSM).
+        lock = lock_data_dir(config.data_dir)
+        self._cleanup.callback(os.close, lock)
+        authority = PolicyFile.load(config.policy_file)
+        layout = Layout(config.data_dir)
+        private_folder(layout.sealed)
+        # 2. Keys: this boot's own, the binding that the attestation document will carry, the cluster's authorities.
+        self.phases.move(Phase.KEYS, "time known, policy read")
+        keys = BootKeys(self.nsm.random, self.clock.now_ms())
+        binding = make_binding(
+            keys,
+            package_id=config.package_id,
+            cluster_id=config.cluster_id,
+            enclave_id=config.enclave_id,
+            light_client_anchor=authority.anchor,
+        )
+        context = SealContext(config.package_id, config.cluster_id, config.enclave_id, authority.anchor)
+        sealing_key = load_or_create_key(layout.sealed / "development.key", self.nsm.random)
+        sealer = DevelopmentSealer(sealing_key, context, self.nsm.random)
+        pki = load_or_create(
+            layout.sealed / "cluster-pki.bin", sealer, config.cluster_id, self.nsm.random, self.clock.now_ms()
+        )
+        self._log.info(logs.KEYS_MADE, boot_id=keys.boot_id.hex(), attestation=self.nsm.anchor.kind)
+        # 3. ControlPlane: etcd, then the server; the request path's own policies before anybody is let in.
+        self.phases.move(Phase.CONTROL_PLANE, "keys made")
+        nodes_join = config.kubelet_egress is KubeletEgress.DIRECT
+        plane = ControlPlane(config.control_plane, layout, keep_or_choose_ports(layout), nodes_join=nodes_join)
+        self._cleanup.callback(plane.close)
+        await asyncio.to_thread(plane.verify)
+        api_server = ApiServer(
+            host=LOOPBACK,
+            port=plane.ports.api,
+            tls=admin_context(pki, self.nsm.random, self.clock.now_ms()),
+            server_name=API_SERVER_NAME,
+        )
+        runtime = Runtime(
+            config=config,
+            nsm=self.nsm,
+            clock=self.clock,
+            receipt_key=keys.receipt,
+            tls=keys.tls,
+            binding=binding,
+            boot_id=keys.boot_id,
+            authority=authority,
+            phase=self.phases,
+            api_server=api_server,
+            status=self.board.read,
+        )
+        egress = await self._start_egress(plane, api_server)
+        self._path = self._request_path(runtime)
+        self.board.add("identity", lambda: identity_json(config, keys, self.nsm.anchor.kind, authority.anchor))
+        self.board.add("sealing", lambda: {"provider": sealer.name, "description": sealer.description})
+        self.board.add("state", lambda: state_json(config))
+        self.board.add("clock", lambda: clock_json(self.clock))
+        self.board.add("control_plane", plane.describe)
+        self.board.add("components", lambda: components_json(self._components))
+        self.board.add("egress", egress.status)
+        self.board.add("requests", self._path.stats)
+        self._listen(self._path)
+        self._start_clock()
+        self._start_processes(plane, pki, api_server)
+        await self._prepare(self._path)
+        # 4. Unregistered: with a policy file there is nothing to register with.
+        self.phases.move(Phase.UNREGISTERED, "control plane ready, admission policies in force")
+        self.phases.move(Phase.SERVING, "policy file: no registration")
+        self._on_health()
+
+    async def _start_egress(self, plane: ControlPlane, api_server: ApiServer) -> EgressProxy:
+        client = KubeClient(api_server)
+        self._cleanup.callback(client.close)
+
+        async def read(path: str) -> dict[str, Any]:
+            return (await client.expect("GET", path, statuses=(200,))).body
+
+        directory = KubeletDirectory(read, time.monotonic)
+        proxy = EgressProxy(self.config.kubelet_egress, directory, frozenset(plane.ports.all()))
+        path = self.config.data_dir / "egress.sock"
+        if len(os.fsencode(path)) > MAX_SOCKET_PATH:
+            path = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="daas-"))) / "egress.sock"
+        self._egress_socket = str(path)
+        await proxy.start(listen(Endpoint(Kind.UNIX, path=str(path))))
+        self._cleanup.callback(path.unlink, missing_ok=True)
+        self._cleanup.push_async_callback(proxy.stop)
+        return proxy
+
+    def _listen(self, path: RequestPathLike) -> None:
+        """Accept already now: attestation and status are for everybody to see while the control plane starts."""
+        sockets = []
+        for text in (self.config.listen, self.config.log_listen):
+            endpoint = Endpoint.parse(text)
+            sockets.append(listen(endpoint))
+            if endpoint.kind is Kind.UNIX:
+                self._cleanup.callback(Path(endpoint.path).unlink, missing_ok=True)
+        self._serving = asyncio.create_task(path.serve(*sockets), name="request-path")
+        self._serving.add_done_callback(self._on_serving_ended)
+
+    def _start_clock(self) -> None:
+        def heard(result: Reading | ClockError) -> None:
+            if isinstance(result, ClockError):
+                self._log.warning(logs.CLOCK_FAILED, error=type(result).__name__, failures=self.clock.failures)
+            else:
+                self._log.debug(logs.CLOCK_SYNCED, step_ms=result.step_ms, error_ms=result.error_ms)
+
+        task = asyncio.create_task(self.clock.run(heard), name="clock")
+        self._cleanup.callback(task.cancel)
+
+    def _start_processes(self, plane: ControlPlane, pki: ClusterPki, api_server: ApiServer) -> None:
+        now_ms = self.clock.now_ms()
+        plane.prepare(pki, self._egress_socket)
+        files: EtcdFiles = write_etcd_files(pki, plane.layout.etcd_tls, self.nsm.random, now_ms)
+        clocks = Clocks(self.clock.now_ms, lambda: time.monotonic_ns() // 1_000_000)
+        etcd_tls = etcd_context(pki, self.nsm.random, now_ms)
+        etcd_target = HttpsTarget(plane.ports.etcd_client, "/health", etcd_tls, "localhost")
+        server_target = HttpsTarget(plane.ports.api, "/readyz", api_server.tls, API_SERVER_NAME)
+        etcd = Supervised(
+            Component(
+                "etcd",
+                lambda: plane.etcd_command(files),
+                https_probe(etcd_target, judge_etcd),
+                RotatingLog(plane.layout.logs / "etcd.log"),
+            ),
+            clocks,
+        )
+        server = Supervised(
+            Component(
+                "server",
+                lambda: plane.server_command(files),
+                https_probe(server_target, judge_readyz),
+                RotatingLog(plane.layout.logs / "server.log"),
+            ),
+            clocks,
+            depends_on=etcd,
+        )
+        self._components = {"etcd": etcd, "server": server}
+        for component in self._components.values():
+            component.subscribe(self._on_component)
+            component.start()
+
+    async def _prepare(self, path: RequestPathLike) -> None:
+        server = self._components["server"]
+        for attempt in range(1, PREPARE_TRIES + 1):
+            while not server.ready:
+                await server.changed()
+            try:
+                await path.prepare()
+            except Exception as error:
+                self._log.warning(logs.PREPARE_FAILED, attempt=attempt, error=type(error).__name__, detail=str(error))
+                if attempt == PREPARE_TRIES:
+                    raise
+                await asyncio.sleep(PREPARE_PAUSE_S)
+            else:
+                return
+
+    # --- while running ---
+
+    def _on_phase(self, before: PhaseState, after: PhaseState) -> None:
+        level = self._log.error if after.phase is Phase.FAILED else self._log.info
+        level(logs.PHASE_CHANGED, origin=before.phase.value, phase=after.phase.value, reason=after.reason)
+
+    def _on_component(self, before: ComponentStatus, after: ComponentStatus) -> None:
+        self._log.info(
+            logs.COMPONENT_CHANGED,
+            component=after.name,
+            origin=before.state.value,
+            state=after.state.value,
+            pid=after.pid,
+            restarts=after.restarts,
+            detail=after.detail,
+        )
+        self._on_health()
+
+    def _on_health(self) -> None:
+        """Serving <-> Paused by what the components say now."""
+        state = self.phases.state
+        unready = [c.status for c in self._components.values() if not c.status.ready]
+        try:
+            if state.phase is Phase.SERVING and unready:
+                reason = "; ".join(f"{status.name} {status.state.value}: {status.detail}" for status in unready)
+                self.phases.compare_and_swap(state, Phase.PAUSED, reason)
+            elif state.phase is Phase.PAUSED and not unready:
+                self.phases.compare_and_swap(state, Phase.SERVING, "control plane ready")
+        except PhaseError as error:
+            self._fail(error)
+
+    def _on_serving_ended(self, task: asyncio.Task[None]) -> None:
+        """The endpoint must not go quietly: without it nobody can see that it is gone."""
+        if task.cancelled() or self._stop.is_set():
+            return
+        if (error := task.exception()) is not None:
+            self._fail(error)
+            self.stop("request path ended")
+
+    def _fail(self, error: BaseException) -> None:
+        # An unexpected error's message may quote what somebody sent: those are named by type and place.
+        known = isinstance(error, (BootError, PhaseError, OSError, ValueError)) or type(error).__module__.startswith(
+            "daas_"
+        )
+        reason = f"{type(error).__name__}: {error}" if known else f"{type(error).__name__} at {logs.frames_of(error)}"
+        self._log.error(logs.BOOT_FAILED, reason=reason, at=logs.frames_of(error))
+        self.phases.fail(reason)
+
+    # --- down ---
+
+    async def _down(self, boot: asyncio.Task[None]) -> None:
+        if not boot.done():
+            boot.cancel()
+            await asyncio.gather(boot, return_exceptions=True)
+        if self.phases.current in (Phase.SERVING, Phase.PAUSED):
+            self.phases.move(Phase.DRAINING, self._stop_reason)
+        await self._stop_processes()
+        if self.phases.current not in (Phase.FAILED, Phase.STOPPED):
+            self.phases.move(Phase.STOPPED, self._stop_reason)
+
+    async def _stop_processes(self) -> None:
+        """Requests first, then the server, then its store; each within its own time."""
+        if self._path is not None:
+            with contextlib.suppress(TimeoutError, Exception):
+                async with asyncio.timeout(DRAIN_AND_LOG_S):
+                    await self._path.drain(DRAIN_S)
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.gather(self._serving, return_exceptions=True)
+        for name, grace in (("server", SERVER_STOP_S), ("etcd", ETCD_STOP_S)):
+            if name in self._components:
+                await self._components[name].stop(grace)
