@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+
 from support.instance import Https, Instance
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]

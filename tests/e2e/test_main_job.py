@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+
 from support.instance import Https, Instance, k3s_binary
 
 pytestmark = pytest.mark.e2e
@@ -82,7 +83,8 @@ def test_custom_resources_server_side_apply_and_patch(instance: Instance, namesp
     instance.kubectl("apply", "-f", "-", stdin=CRD)
     instance.kubectl("wait", "--for=condition=Established", "crd/ships.fleet.example.com", "--timeout=30s")
     instance.kubectl("-n", namespace, "apply", "--server-side", "-f", "-", stdin=SHIP)
-    for kind, body in (("merge", '{"spec":{"speed":31}}'), ("json", '[{"op":"replace","path":"/spec/speed","value":32}]')):
+    json_patch = '[{"op":"replace","path":"/spec/speed","value":32}]'
+    for kind, body in (("merge", '{"spec":{"speed":31}}'), ("json", json_patch)):
         instance.kubectl("-n", namespace, "patch", "ship", "swift", "--type", kind, "-p", body)
     ship = json.loads(instance.kubectl("-n", namespace, "get", "ship", "swift", "-o", "json").stdout)
     assert ship["spec"]["speed"] == 32
