@@ -12,6 +12,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -29,8 +30,12 @@ more than the read.
 MAX_SWEEP_S: Final = 60.0
 ACCEPT_PAUSE_S: Final = 0.1
 """After a failed accept (out of descriptors): without a pause the loop would spin on the same error."""
+QUEUE_FULL_PAUSE_S: Final = 0.01
 KEEPALIVE_S: Final = 60
 """A watch may be silent for an hour; TCP keep-alive finds a vanished peer in minutes."""
+
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
+"""struct linger{on, 0 s}: closing sends a reset and drops what is unsent."""
 
 log = structlog.get_logger("daas_host.pipe")
 
@@ -49,11 +54,11 @@ class PipeStats:
 class Side(asyncio.Protocol):
     """One end of a pair: what it receives it writes to its peer."""
 
-    __slots__ = ("_write", "count", "early", "ended", "lost", "name", "pair", "peer", "transport")
+    __slots__ = ("_write", "count", "early", "ended", "lost", "pair", "peer", "sock", "transport")
 
-    def __init__(self, pair: Pair, name: str) -> None:
+    def __init__(self, pair: Pair, sock: socket.socket) -> None:
         self.pair = pair
-        self.name = name
+        self.sock = sock
         self.count = 0
         self.ended = False
         self.lost = False
@@ -89,6 +94,11 @@ class Side(asyncio.Protocol):
                 self.transport.resume_reading()
         if self.ended:
             self._end_peer()
+
+    def reset(self) -> None:
+        """Ends this side at once, seen by its peer as an error where the transport has such a thing (TCP)."""
+        _no_linger(self.sock)
+        self.transport.abort()
 
     def eof_received(self) -> bool:
         self.ended = True
@@ -130,12 +140,14 @@ class Pair:
 
     __slots__ = ("_done", "client", "enclave", "high_water", "idle", "linked")
 
-    def __init__(self, high_water: int, done: Callable[[Pair], None]) -> None:
+    def __init__(
+        self, client: socket.socket, enclave: socket.socket, high_water: int, done: Callable[[Pair], None]
+    ) -> None:
         self.high_water = high_water
         self.idle = 0
         self.linked = False
-        self.client = Side(self, "client")
-        self.enclave = Side(self, "enclave")
+        self.client = Side(self, client)
+        self.enclave = Side(self, enclave)
         self._done = done
 
     def made(self, side: Side) -> None:
@@ -143,7 +155,7 @@ class Pair:
         if side is not self.client:
             return
         if self.enclave.lost:
-            side.transport.abort()
+            side.reset()
             return
         self.linked = True
         # The client's side first: linking the other one may end it.
@@ -161,14 +173,14 @@ class Pair:
             if exc is None and side.ended:
                 peer.transport.close()
             else:
-                peer.transport.abort()
+                peer.reset()
         if peer.lost:
             self._done(self)
 
     def abort(self) -> None:
         for side in (self.client, self.enclave):
             if hasattr(side, "transport") and not side.lost:
-                side.transport.abort()
+                side.reset()
 
     @property
     def half_closed(self) -> bool:
@@ -257,24 +269,31 @@ class PipeServer:
             self._opening -= 1
             _refuse(client)
             return
-        pair = Pair(self._limits.write_buffer_bytes, self._ended)
+        pair = Pair(client, enclave, self._limits.write_buffer_bytes, self._ended)
         self._opening -= 1
         self._pairs.add(pair)
+        # Each socket belongs to `connect` from the call on, then to its transport: closing it beside them would close
+        # a descriptor that has been given to somebody else.
         try:
             await connect(lambda: pair.enclave, enclave)
+        except BaseException as error:
+            self._fail(pair, error)
+            _refuse(client)
+            if not isinstance(error, OSError):
+                raise
+            return
+        try:
             await connect(lambda: pair.client, client)
         except BaseException as error:
-            enclave.close()
-            client.close()
-            pair.abort()
-            self._ended(pair)
+            self._fail(pair, error)
             if not isinstance(error, OSError):
                 raise
 
     async def _dial(self, client: socket.socket) -> socket.socket | None:
         try:
             _tune(client)
-            enclave = await endpoints.dial(self._target, self._limits.connect_timeout_s)
+            async with asyncio.timeout(self._limits.connect_timeout_s):
+                enclave = await self._dial_until_connected()
             _tune(enclave)
         except (OSError, ValueError) as error:
             self.stats.refused["enclave_unreachable"] += 1
@@ -287,6 +306,24 @@ class PipeServer:
             self._reachable = True
             log.info("enclave_reachable")
         return enclave
+
+    async def _dial_until_connected(self) -> socket.socket:
+        # A Unix socket whose listener's queue is full answers EAGAIN, which event loops take for "in progress" and then
+        # for success; the socket is not connected. The queue empties as the enclave accepts.
+        while True:
+            enclave = await endpoints.dial(self._target, self._limits.connect_timeout_s)
+            try:
+                enclave.getpeername()
+            except OSError:
+                enclave.close()
+            else:
+                return enclave
+            await asyncio.sleep(QUEUE_FULL_PAUSE_S)
+
+    def _fail(self, pair: Pair, error: BaseException) -> None:
+        pair.abort()
+        self._ended(pair)
+        log.debug("connection_failed", error=repr(error))
 
     def _ended(self, pair: Pair) -> None:
         if pair in self._pairs:
@@ -318,12 +355,14 @@ def _tune(sock: socket.socket) -> None:
 
 def _refuse(client: socket.socket) -> None:
     # A reset, not an orderly end: the client learns at once and no TIME_WAIT is left here by a flood.
-    if client.family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except OSError:
-            pass
+    _no_linger(client)
     client.close()
+
+
+def _no_linger(sock: socket.socket) -> None:
+    if sock.family in (socket.AF_INET, socket.AF_INET6):
+        with suppress(OSError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
 
 
 async def _cancel(tasks: list[asyncio.Task[None]]) -> None:

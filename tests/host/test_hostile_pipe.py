@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from support.hostile_pipe import Direction, End, Fault, Harm, HostilePipe, Kind, Pause, Plan
 
 DATA = bytes(range(200))
@@ -34,7 +36,7 @@ def harmed(faults: list[Fault], chunks: list[bytes]) -> tuple[bytes, list[object
 @given(cuts=st.lists(st.integers(0, 200), max_size=6))
 def test_each_fault_is_the_same_for_any_chunks(kind: Kind, expected: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cuts), len(DATA)]
-    chunks = [DATA[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [DATA[a:b] for a, b in pairwise(edges)]
     passed, _ = harmed([Fault(kind, 50, length=10, mask=0x80, data=b"evil")], chunks)
     assert passed == expected
 
@@ -44,7 +46,7 @@ def test_a_seeded_plan_is_the_same_for_any_chunks_and_loses_nothing_without_drop
     plan = Plan.seeded(seed, kinds=[Kind.REORDER, Kind.DELAY], count=4, horizon=200)
     assert plan == Plan.seeded(seed, kinds=[Kind.REORDER, Kind.DELAY], count=4, horizon=200)
     edges = [0, *sorted(cuts), len(DATA)]
-    chunks = [DATA[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [DATA[a:b] for a, b in pairwise(edges)]
     passed, pauses = harmed(plan.of(0, Direction.UP), chunks)
     assert (passed, pauses) == harmed(plan.of(0, Direction.UP), [DATA])
     assert sorted(passed) == sorted(DATA)
