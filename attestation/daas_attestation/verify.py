@@ -35,6 +35,7 @@ from daas_protocol.binding import EnclaveBinding
 
 RECEIPT_KEY_BYTES = 32  # Ed25519
 NONCE_BYTES = 32
+_SHOWN_HEX = 128  # a nonce may have 512 bytes; the first 64 tell two apart
 _ZERO_PCR = bytes(PCR_BYTES)
 _IMAGE_PCRS = (0, 1, 2)  # zero in debug mode, whatever the image
 
@@ -131,6 +132,10 @@ class VerifiedDocument:
     checks: tuple[Check, ...]
 
 
+def _shown(value: bytes | None) -> str:
+    return "none" if value is None else value.hex()[:_SHOWN_HEX] or "no bytes"
+
+
 def _check_debug(pcrs: Mapping[int, bytes], allow_debug: bool) -> Check:
     for index in _IMAGE_PCRS:
         if index not in pcrs:
@@ -176,8 +181,8 @@ def _check_nonce(actual: bytes | None, expected: bytes | None) -> Check:
     if expected is None:
         return Check("nonce", "not compared")
     if actual != expected:
-        raise NonceError(expected.hex(), "none" if actual is None else actual.hex()[:128])
-    return Check("nonce", expected.hex())
+        raise NonceError(_shown(expected), _shown(actual))
+    return Check("nonce", _shown(expected))
 
 
 def _check_age(timestamp_ms: int, expectation: Expectation, now_ms: int) -> Check:
@@ -218,7 +223,7 @@ def _check_binding(
         if wanted is None:
             continue
         if found != wanted:
-            raise mismatch(wanted.hex(), found.hex())
+            raise mismatch(_shown(wanted), _shown(found))
         compared.append(name)
     return binding, Check("binding", f"compared {', '.join(compared) or 'nothing'}")
 

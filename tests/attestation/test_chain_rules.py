@@ -1,0 +1,175 @@
+"""From the pinned root to the leaf: every rule has a chain that breaks only it."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from daas_attestation.anchor import AwsAnchor, DevelopmentAnchor
+from daas_attestation.chain import ChainCache, verify_chain
+from daas_attestation.development_ca import key_usage
+from daas_attestation.errors import (
+    CertificateAlgorithmError,
+    CertificateAuthorityError,
+    CertificateEncodingError,
+    CertificateError,
+    CertificateKeyError,
+    CertificateSignatureError,
+    CriticalExtensionError,
+    ExpiredError,
+    IssuerError,
+    KeyUsageError,
+    NotYetValidError,
+    PathLengthError,
+    RootError,
+)
+from support.nitro_documents import INSTANCE, LEAF, NOW, NOW_MS, REGIONAL, ROOT, Chain, Link, build_chain
+
+HOUR = timedelta(hours=1)
+STRANGER = ec.generate_private_key(ec.SECP384R1())
+
+
+def verify(chain: Chain, now_ms: int = NOW_MS, cache: ChainCache | None = None) -> None:
+    verify_chain(chain.ders[-1], chain.ders[:-1], chain.anchor, now_ms, cache)
+
+
+def test_a_chain_that_breaks_no_rule_passes(good_chain: Chain) -> None:
+    verify(good_chain)
+    verify(build_chain(ROOT, LEAF))
+    verify(build_chain(ROOT, replace(INSTANCE, path_length=None), LEAF))
+    verify(build_chain(ROOT, INSTANCE, replace(LEAF, ca=None)))
+    plain = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+    verify(build_chain(ROOT, INSTANCE, replace(LEAF, extensions=(plain,))))
+
+
+@pytest.mark.parametrize(
+    ("links", "error"),
+    [
+        ((ROOT, REGIONAL, replace(INSTANCE, issuer="root"), LEAF), IssuerError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, issuer="Instance")), IssuerError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, signer=STRANGER)), CertificateSignatureError),
+        ((ROOT, replace(REGIONAL, signer=STRANGER), INSTANCE, LEAF), CertificateSignatureError),
+        ((ROOT, REGIONAL, replace(INSTANCE, ca=False, path_length=None), LEAF), CertificateAuthorityError),
+        ((ROOT, REGIONAL, replace(INSTANCE, ca=None), LEAF), CertificateAuthorityError),
+        ((ROOT, REGIONAL, replace(INSTANCE, critical=False), LEAF), CertificateAuthorityError),
+        ((replace(ROOT, ca=None), REGIONAL, INSTANCE, LEAF), CertificateAuthorityError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, ca=True)), CertificateAuthorityError),
+        ((ROOT, replace(REGIONAL, path_length=0), INSTANCE, LEAF), PathLengthError),
+        ((replace(ROOT, path_length=1), REGIONAL, INSTANCE, LEAF), PathLengthError),
+        ((ROOT, REGIONAL, INSTANCE, Link("more"), LEAF), PathLengthError),
+        ((ROOT, REGIONAL, replace(INSTANCE, usage=None), LEAF), KeyUsageError),
+        ((ROOT, REGIONAL, replace(INSTANCE, usage=key_usage(authority=False)), LEAF), KeyUsageError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, usage=None)), KeyUsageError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, usage=key_usage(authority=True))), KeyUsageError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, curve=ec.SECP256R1())), CertificateKeyError),
+        ((ROOT, replace(REGIONAL, curve=ec.SECP521R1()), INSTANCE, LEAF), CertificateKeyError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, digest=hashes.SHA256())), CertificateAlgorithmError),
+        ((ROOT, REGIONAL, replace(INSTANCE, digest=hashes.SHA512()), LEAF), CertificateAlgorithmError),
+        ((ROOT, REGIONAL, INSTANCE, replace(LEAF, not_after=NOW - HOUR, not_before=NOW - 2 * HOUR)), ExpiredError),
+        ((ROOT, replace(REGIONAL, not_before=NOW + HOUR / 2), INSTANCE, LEAF), NotYetValidError),
+        ((replace(ROOT, not_after=NOW - HOUR / 2), REGIONAL, INSTANCE, LEAF), ExpiredError),
+    ],
+)
+def test_a_chain_that_breaks_one_rule_is_refused_by_its_name(
+    links: tuple[Link, ...], error: type[CertificateError]
+) -> None:
+    with pytest.raises(CertificateError) as caught:
+        verify(build_chain(*links))
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        x509.NameConstraints([x509.DNSName("example.invalid")], None),
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CODE_SIGNING]),
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00"),
+    ],
+)
+def test_a_critical_extension_that_is_not_understood_is_refused(extension: x509.ExtensionType) -> None:
+    for links in (
+        (ROOT, INSTANCE, replace(LEAF, extensions=((extension, True),))),
+        (ROOT, replace(INSTANCE, extensions=((extension, True),)), LEAF),
+    ):
+        with pytest.raises(CriticalExtensionError):
+            verify(build_chain(*links))
+
+
+def test_only_the_pinned_root_begins_a_chain(good_chain: Chain) -> None:
+    other = build_chain(ROOT, REGIONAL, INSTANCE, LEAF)
+    leaf, bundle = good_chain.ders[-1], good_chain.ders[:-1]
+    for cabundle in (other.ders[:-1], bundle[1:], tuple(reversed(bundle)), (other.ders[0], *bundle)):
+        with pytest.raises(RootError):
+            verify_chain(leaf, cabundle, good_chain.anchor, NOW_MS)
+    with pytest.raises(RootError):
+        verify_chain(leaf, bundle, AwsAnchor(), NOW_MS)
+
+
+def test_a_root_of_the_same_name_with_another_key_signs_nothing(good_chain: Chain) -> None:
+    other = build_chain(ROOT, REGIONAL, INSTANCE, LEAF)
+    with pytest.raises(CertificateSignatureError):
+        verify_chain(other.ders[-1], (good_chain.ders[0], *other.ders[1:-1]), good_chain.anchor, NOW_MS)
+
+
+def test_a_leaf_cannot_issue_another_leaf(good_chain: Chain) -> None:
+    forged = build_chain(ROOT, REGIONAL, INSTANCE, LEAF, replace(LEAF, name="forged"))
+    with pytest.raises((CertificateAuthorityError, PathLengthError)):
+        verify(forged)
+
+
+def test_bytes_that_are_no_certificate_are_refused(good_chain: Chain) -> None:
+    leaf, bundle = good_chain.ders[-1], good_chain.ders[:-1]
+    for der in (b"\x30", b"\x30\x00", leaf[:-1], leaf + b"\0", bytes(100)):
+        with pytest.raises(CertificateEncodingError):
+            verify_chain(der, bundle, good_chain.anchor, NOW_MS)
+
+
+def test_validity_is_compared_in_whole_seconds_with_both_ends_inside(good_chain: Chain) -> None:
+    first, last = int((NOW - HOUR).timestamp()), int((NOW + HOUR).timestamp())
+    for now_ms in (first * 1000, last * 1000, last * 1000 + 999):
+        verify(good_chain, now_ms)
+    with pytest.raises(NotYetValidError):
+        verify(good_chain, first * 1000 - 1)
+    with pytest.raises(ExpiredError):
+        verify(good_chain, (last + 1) * 1000)
+
+
+def test_the_cache_ends_with_the_certificate_that_ends_first() -> None:
+    chain = build_chain(
+        ROOT, replace(REGIONAL, not_after=NOW + HOUR / 4), INSTANCE, replace(LEAF, not_before=NOW - HOUR / 4)
+    )
+    cache = ChainCache()
+    verify(chain, cache=cache)
+    assert len(cache) == 1
+    verify(chain, NOW_MS + 15 * 60_000, cache)
+    with pytest.raises(ExpiredError):
+        verify(chain, NOW_MS + 15 * 60_000 + 1000, cache)
+    with pytest.raises(NotYetValidError):
+        verify(chain, NOW_MS - 15 * 60_000 - 1000, cache)
+
+
+def test_the_cache_knows_a_chain_by_all_of_its_certificates_and_its_anchor(good_chain: Chain) -> None:
+    cache = ChainCache()
+    verify(good_chain, cache=cache)
+    leaf, bundle = good_chain.ders[-1], good_chain.ders[:-1]
+    other = build_chain(ROOT, REGIONAL, INSTANCE, LEAF)
+    for changed_leaf, changed in ((other.ders[-1], bundle), (leaf, (*bundle[:-1], other.ders[2])), (leaf, bundle[:-1])):
+        with pytest.raises(CertificateError):
+            verify_chain(changed_leaf, changed, good_chain.anchor, NOW_MS, cache)
+    for anchor in (AwsAnchor(), DevelopmentAnchor(other.ders[0])):
+        with pytest.raises(RootError):
+            verify_chain(leaf, bundle, anchor, NOW_MS, cache)
+
+
+def test_the_cache_keeps_what_passed_only_and_not_more_than_it_may(good_chain: Chain) -> None:
+    cache = ChainCache(capacity=2)
+    with pytest.raises(ExpiredError):
+        verify(good_chain, NOW_MS + 3_600_001_000, cache)
+    assert len(cache) == 0
+    for _ in range(3):
+        verify(build_chain(ROOT, LEAF), cache=cache)
+    assert len(cache) == 2
