@@ -1,0 +1,96 @@
+"""Production takes AWS's root and nothing else: by type where mypy looks, by name where it does not."""
+
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from daas_attestation.anchor import AWS_ROOT_SHA256, AnchorError, AwsAnchor, DevelopmentAnchor, TrustAnchor
+from daas_attestation.errors import RootError
+from daas_attestation.verify import (
+    BindingExpectation,
+    Expectation,
+    ProductionConfigurationError,
+    ProductionExpectation,
+    verify_document,
+)
+from support.nitro_documents import EXPECTED_BINDING, MEASUREMENT, NONCE, NOW_MS, World
+
+
+def production(anchor: AwsAnchor) -> ProductionExpectation:
+    return ProductionExpectation(anchor, [MEASUREMENT], NONCE, EXPECTED_BINDING, 60_000, 5_000)
+
+
+def test_a_production_expectation_is_an_expectation_under_aws_root() -> None:
+    expectation: Expectation = production(AwsAnchor())
+    assert expectation.anchor.root_sha256 == AWS_ROOT_SHA256
+    assert not expectation.allow_debug
+
+
+def test_a_development_root_does_not_type_check_and_does_not_run() -> None:
+    anchor = DevelopmentAnchor(b"root")
+    with pytest.raises(ProductionConfigurationError, match="DevelopmentAnchor"):
+        # mypy refuses this line; were it to accept it, the unused ignore would be the error.
+        production(anchor)  # type: ignore[arg-type]
+
+
+def test_nothing_that_looks_like_the_aws_anchor_is_one() -> None:
+    class Pretender(TrustAnchor):
+        kind = "aws-nitro"
+
+        @property
+        def root_sha256(self) -> bytes:
+            return bytes(32)
+
+    with pytest.raises(ProductionConfigurationError, match="Pretender"):
+        production(Pretender())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: replace(production(AwsAnchor()), allow_debug=True),
+        lambda: replace(production(AwsAnchor()), policies=[]),
+        lambda: replace(production(AwsAnchor()), policies=None),
+        lambda: replace(production(AwsAnchor()), nonce=None),
+        lambda: replace(production(AwsAnchor()), nonce=bytes(16)),
+        lambda: replace(production(AwsAnchor()), binding=None),
+        lambda: replace(production(AwsAnchor()), anchor=DevelopmentAnchor(b"root")),
+    ],
+)
+def test_production_leaves_no_comparison_out(build: Callable[[], ProductionExpectation]) -> None:
+    with pytest.raises(ProductionConfigurationError):
+        build()
+
+
+def test_an_expectation_is_not_changed_after_it_was_checked() -> None:
+    with pytest.raises(FrozenInstanceError):
+        production(AwsAnchor()).allow_debug = True  # type: ignore[misc]
+
+
+def test_a_simulated_document_is_refused_in_production_by_the_same_code(world: World) -> None:
+    binding = BindingExpectation(tls_spki_sha256=EXPECTED_BINDING.tls_spki_sha256)
+    expectation = ProductionExpectation(AwsAnchor(), [MEASUREMENT], NONCE, binding, 60_000, 5_000)
+    with pytest.raises(RootError) as caught:
+        verify_document(world.document(), expectation, NOW_MS)
+    assert caught.value.expected == f"the aws-nitro root {AWS_ROOT_SHA256.hex()}"
+
+
+def test_the_pin_is_the_published_fingerprint() -> None:
+    assert AWS_ROOT_SHA256.hex() == "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
+
+
+@pytest.mark.parametrize("pem", [b"", b"-----BEGIN CERTIFICATE-----\n", bytes(8193)])
+def test_an_anchor_file_that_is_no_certificate_is_refused(pem: bytes) -> None:
+    with pytest.raises(AnchorError):
+        DevelopmentAnchor.from_pem(pem)
+
+
+def test_an_anchor_file_has_one_root(world: World) -> None:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding
+
+    pem = x509.load_der_x509_certificate(world.ca.cabundle[0]).public_bytes(Encoding.PEM)
+    assert DevelopmentAnchor.from_pem(pem) == world.nsm.anchor
+    with pytest.raises(AnchorError, match="exactly one"):
+        DevelopmentAnchor.from_pem(pem + pem)
