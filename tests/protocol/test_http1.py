@@ -324,3 +324,15 @@ async def test_the_pool_reuses_only_clean_connections_and_bounds_their_number() 
         assert (await third) is not second
         assert made == 3
         pool.clear()
+
+
+async def test_a_body_that_waits_for_continue_is_asked_for_only_where_allowed_and_within_the_cap() -> None:
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
+    async with serving(echo, Limits(continue_bodies=True, body_bytes=10)) as address:
+        answered = await exchange(address, head % 5, b"hello", pause=0.05)
+        assert answered.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 ")
+        refused = await exchange(address, head % 11)
+        assert refused.startswith(b"HTTP/1.1 413 ")
+        assert b"100 Continue" not in refused
+    async with serving(echo) as address:
+        assert not (await exchange(address, head % 5)).startswith(b"HTTP/1.1 100")

@@ -23,6 +23,9 @@ MAX_UNIX_PATH_BYTES = 103
 """sun_path holds 104 bytes on macOS and 108 on Linux, with the final zero."""
 MAX_HANDSHAKE_BYTES = 32
 """`OK 4294967295\\n` has 14."""
+FIRST_RETRY_SECONDS = 0.001
+LAST_RETRY_SECONDS = 0.05
+"""Pauses while a Unix listener's queue is full: a busy peer accepts within milliseconds, a stuck one costs little."""
 VMADDR_CID_ANY = 0xFFFFFFFF
 LISTEN_BACKLOG = 256
 SOCKET_MODE = 0o600
@@ -153,7 +156,10 @@ async def dial(endpoint: Endpoint, timeout: float, *, socket_factory: SocketFact
                 return await _dial_tcp(endpoint, socket_factory)
             sock = socket_factory(_family(endpoint), socket.SOCK_STREAM)
             sock.setblocking(False)
-            await asyncio.get_running_loop().sock_connect(sock, _address(endpoint))
+            if endpoint.kind is Kind.VSOCK:
+                await _connect_vsock(sock, (endpoint.cid, endpoint.port))
+            else:
+                await _connect_unix(sock, endpoint.path)
             if endpoint.kind is Kind.HYBRID:
                 await _handshake(sock, endpoint)
             connected, sock = sock, None
@@ -188,6 +194,38 @@ async def _dial_tcp(endpoint: Endpoint, socket_factory: SocketFactory) -> socket
         else:
             return sock
     raise failure
+
+
+async def _connect_unix(sock: socket.socket, path: str) -> None:
+    # A full queue answers EAGAIN, which the event loops' sock_connect takes for "in progress" and then for success,
+    # though nothing is connected. The queue empties as the peer accepts.
+    pause = FIRST_RETRY_SECONDS
+    while True:
+        try:
+            sock.connect(path)
+            return
+        except BlockingIOError:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_RETRY_SECONDS)
+
+
+async def _connect_vsock(sock: socket.socket, address: tuple[int, int]) -> None:
+    # Not by the loop's sock_connect: uvloop's resolves every address that is not a Unix path as a host name.
+    try:
+        sock.connect(address)
+        return
+    except BlockingIOError:
+        pass
+    loop = asyncio.get_running_loop()
+    writable = loop.create_future()
+    loop.add_writer(sock.fileno(), lambda: writable.done() or writable.set_result(None))
+    try:
+        await writable
+    finally:
+        loop.remove_writer(sock.fileno())
+    error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if error:
+        raise OSError(error, os.strerror(error))
 
 
 async def _handshake(sock: socket.socket, endpoint: Endpoint) -> None:
@@ -287,7 +325,3 @@ def _listen_family(endpoint: Endpoint) -> int:
     if endpoint.kind is not Kind.TCP:
         return _family(endpoint)
     return int(socket.AF_INET6 if ":" in endpoint.host else socket.AF_INET)
-
-
-def _address(endpoint: Endpoint) -> str | tuple[int, int]:
-    return (endpoint.cid, endpoint.port) if endpoint.kind is Kind.VSOCK else endpoint.path

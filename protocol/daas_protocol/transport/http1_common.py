@@ -31,6 +31,7 @@ class Limits:
     head_timeout: float = 20.0  # from the first byte of a request to its last
     idle_timeout: float = 120.0  # between requests on a kept connection
     allow_chunked: bool = False
+    continue_bodies: bool = False  # answer `Expect: 100-continue`; otherwise it is a header like others
     upgrades: frozenset[bytes] = frozenset({b"websocket", b"spdy/3.1"})
 
 

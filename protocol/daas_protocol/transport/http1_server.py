@@ -206,6 +206,17 @@ class ServerConnection(asyncio.Protocol):
         size = len(self._target) + sum(len(k) + len(v) + 4 for k, v in self._headers)
         if size > self._limits.head_bytes:
             raise HeadTooLarge(f"request head of {size} bytes, at most {self._limits.head_bytes}")
+        if self._limits.continue_bodies and any(
+            name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
+        ):
+            self._continue()
+
+    def _continue(self) -> None:
+        """Asks for a body whose sender waits for it (RFC 9110 section 10.1.1), unless its stated length is over the cap."""
+        for name, value in self._headers:
+            if name == b"content-length" and value.isdigit() and int(value[:20]) > self._limits.body_bytes:
+                raise BodyTooLarge(f"request body over {self._limits.body_bytes} bytes")
+        self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
         self._body_size += len(body)
@@ -307,6 +318,11 @@ class ServerConnection(asyncio.Protocol):
         self.transport.close()
 
     # answers
+
+    @property
+    def started(self) -> bool:
+        """Whether anything of an answer to the present request was written."""
+        return self._started or self._answered
 
     def send(self, status: int, headers: Iterable[Header], body: bytes) -> None:
         """Answers with a whole body."""
