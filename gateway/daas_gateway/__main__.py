@@ -1,0 +1,79 @@
+"""`python -m daas_gateway CONFIG.json`: runs a gateway until SIGTERM or SIGINT.
+
+Exit codes: 0 stopped, 1 the configuration or a key is refused, 2 a file cannot be read or the arguments are wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from daas_gateway.app import Gateway
+from daas_gateway.config import GatewayConfig, load_config
+
+
+def configure_logs() -> None:
+    """JSON lines on standard error."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+async def run(config: GatewayConfig) -> None:
+    """Runs until a signal."""
+    gateway = Gateway(config)
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGINT"):
+        # Windows' loops have no signal handlers; there Ctrl-C raises KeyboardInterrupt instead.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(getattr(signal, name), stopping.set)
+    try:
+        await gateway.start()
+        await stopping.wait()
+    finally:
+        await gateway.stop()
+
+
+def main(arguments: list[str]) -> int:
+    """Returns the exit code."""
+    if len(arguments) != 1:
+        print("usage: python -m daas_gateway CONFIG.json", file=sys.stderr)
+        return 2
+    configure_logs()
+    log = structlog.get_logger("daas.gateway")
+    try:
+        config = load_config(Path(arguments[0]))
+        try:
+            import uvloop
+        except ImportError:
+            runner = asyncio.Runner()
+        else:
+            runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        with runner, suppress(KeyboardInterrupt):
+            runner.run(run(config))
+    except OSError as problem:
+        log.error("gateway_failed", error=type(problem).__name__, message=str(problem))
+        return 2
+    except ValueError as problem:
+        log.error("gateway_refused", error=type(problem).__name__, message=str(problem))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

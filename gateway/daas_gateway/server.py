@@ -1,0 +1,138 @@
+"""The local endpoint: who may ask, what may be asked, and how failures look to kubectl."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import structlog
+
+from daas_gateway import errors
+from daas_gateway.ask import ask_of
+from daas_gateway.credential import CredentialCheck
+from daas_gateway.filters import RequestFilter
+from daas_gateway.forward import Forwarder
+from daas_gateway.metrics import Metrics
+from daas_gateway.relay import Cut
+from daas_protocol.kube_status import CONTENT_TYPE, status_body
+from daas_protocol.transport.http1 import Answer, Header, HttpRefused, Limits, Request, ServerConnection
+
+LIMITS: Final = Limits(allow_chunked=True, continue_bodies=True)
+MAX_CONNECTIONS: Final = 1024
+"""Twice the channels to the enclave: more clients than that can only wait."""
+LOCAL_PREFIX: Final = b"/daas/"
+JSON_HEADERS: Final[list[Header]] = [(b"content-type", CONTENT_TYPE.encode("ascii"))]
+
+LocalEndpoint = Callable[[], Awaitable[tuple[int, bytes]]]
+
+log = structlog.get_logger("daas.gateway")
+
+
+def refuse(refused: HttpRefused) -> Answer:
+    """A refusal of the HTTP itself as a Status."""
+    message = f"daas gateway: {refused}"
+    body = status_body(refused.status, refused.reason, message, ((type(refused).__name__, message),))
+    return refused.status, JSON_HEADERS, body
+
+
+class LocalServer:
+    """Handles each client request: credential, filters, local endpoints, then the way to the enclave."""
+
+    def __init__(
+        self,
+        forwarder: Forwarder,
+        credential: CredentialCheck,
+        request_filter: RequestFilter,
+        local: Mapping[bytes, LocalEndpoint],
+        metrics: Metrics,
+    ) -> None:
+        self._forwarder = forwarder
+        self._credential = credential
+        self._filter = request_filter
+        self._local = local
+        self._metrics = metrics
+        self._connections: set[ServerConnection] = set()
+
+    def connection(self) -> ServerConnection:
+        """A protocol for one accepted connection."""
+        return ServerConnection(self.handle, refuse, LIMITS, on_open=self._open, on_close=self._connections.discard)
+
+    def _open(self, connection: ServerConnection) -> bool:
+        if len(self._connections) >= MAX_CONNECTIONS:
+            return False
+        self._connections.add(connection)
+        return True
+
+    async def handle(self, request: Request, client: ServerConnection) -> None:
+        """Answers one request. Never hands on anything that was not verified."""
+        try:
+            authorization = host = None
+            for name, value in request.headers:
+                if name == b"authorization":
+                    if authorization is not None:
+                        raise errors.RequestMalformed("Authorization appears more than once")
+                    authorization = value
+                elif name == b"host":
+                    host = value
+            refusal = self._credential.check(authorization) or self._filter.check(
+                request.method,
+                request.target.partition(b"?")[0].decode("latin-1"),
+                (host or b"").decode("latin-1"),
+            )
+            if refusal is not None:
+                self._metrics.refused.inc()
+                self._say(client, refusal)
+                return
+            if request.target.startswith(LOCAL_PREFIX):
+                await self._serve_local(request, client)
+                return
+            await self._forwarder.serve(ask_of(request), client)
+        except Cut as problem:
+            self._count(problem.named)
+            log.warning("answer_cut", target=_shown(request), error=problem.named.reason, message=str(problem))
+            client.abort()
+        except errors.GatewayError as problem:
+            self._count(problem)
+            log.warning("request_failed", target=_shown(request), error=problem.reason, message=str(problem))
+            self._say(client, problem)
+
+        except (HttpRefused, ConnectionError):
+            raise
+        except Exception:
+            log.exception("gateway_failed", target=_shown(request))
+            failed = errors.GatewayFailed("the gateway failed on this request; the answer, if any, was withheld")
+            self._count(failed)
+            if client.started:
+                client.abort()
+            else:
+                self._say(client, failed)
+
+    def _count(self, problem: errors.GatewayError) -> None:
+        self._metrics.failed.inc()
+        self._metrics.errors.labels(type(problem).__name__).inc()
+
+    def _say(self, client: ServerConnection, problem: errors.GatewayError) -> None:
+        headers = JSON_HEADERS
+        if problem.code == 401:
+            headers = [*headers, (b"www-authenticate", b"Bearer")]
+        client.send(problem.code, headers, problem.status())
+
+    async def _serve_local(self, request: Request, client: ServerConnection) -> None:
+        endpoint = self._local.get(request.target)
+        if endpoint is None or request.method != "GET":
+            # /daas/v1 is the enclave's own: its attestation and sessions are asked for by the gateway, not through it.
+            known = ", ".join(path.decode("ascii") for path in self._local)
+            raise errors.LocalPathUnknown(f"{request.method} {_shown(request)} is not served here; GET one of {known}")
+        status, body = await endpoint()
+        client.send(status, JSON_HEADERS, body)
+
+    async def close(self) -> None:
+        """Cuts what is still connected."""
+        for connection in list(self._connections):
+            connection.abort()
+        await asyncio.sleep(0)
+
+
+def _shown(request: Request) -> str:
+    return errors.shown(request.target.decode("latin-1"))

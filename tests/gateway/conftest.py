@@ -1,0 +1,77 @@
+"""A gateway before an enclave double, and a client that trusts the gateway's own CA only."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daas_gateway import user_keys
+from daas_gateway.app import Gateway
+from daas_gateway.config import GatewayConfig
+from daas_protocol.grant import parse_grant
+from daas_protocol.transport.endpoint import Endpoint
+from support.enclave_double import ANCHOR, CLUSTER, ENCLAVE, PACKAGE, World
+from support.gateway_client import Client
+
+TOKEN = bytes.fromhex("70" * 32)
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    folder = tmp_path / "world"
+    folder.mkdir()
+    made = World(folder)
+    await made.double.start()
+    yield made
+    await made.double.stop()
+
+
+@pytest.fixture
+def config(tmp_path: Path, world: World) -> GatewayConfig:
+    user_keys.new_key(tmp_path / "keys", "me")
+    return GatewayConfig(
+        listen=Endpoint.parse("tcp:127.0.0.1:0"),
+        host=Endpoint.parse(f"tcp:127.0.0.1:{world.double.port}"),
+        tls_dir=tmp_path / "tls",
+        credential_file=tmp_path / "credential",
+        key_file=tmp_path / "keys" / "me.json",
+        token=TOKEN,
+        scope=(parse_grant("*:*"),),
+        package_id=PACKAGE,
+        cluster_id=CLUSTER,
+        enclave_id=ENCLAVE,
+        policy_anchor=ANCHOR,
+        measurements=world.folder / "measurements.json",
+        root=world.folder / "ca" / "root.pem",
+        receipts_db=tmp_path / "receipts.db",
+    )
+
+
+StartGateway = Callable[..., Awaitable[tuple[Gateway, Client]]]
+
+
+@pytest.fixture
+async def start(config: GatewayConfig) -> AsyncIterator[StartGateway]:
+    running: list[Gateway] = []
+
+    async def begin(**changes: Any) -> tuple[Gateway, Client]:
+        changed = replace(config, **changes)
+        gateway = Gateway(changed)
+        running.append(gateway)
+        await gateway.start()
+        token = changed.credential_file.read_text().strip()
+        return gateway, Client(gateway.port, (changed.tls_dir / "ca.pem").read_text(), token)
+
+    yield begin
+    for gateway in running:
+        await gateway.stop()
+
+
+@pytest.fixture
+async def client(start: StartGateway) -> Client:
+    _, made = await start()
+    return made
