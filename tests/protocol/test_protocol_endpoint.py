@@ -5,6 +5,7 @@ double: this machine need not have it, so these tests show which calls are made 
 """
 
 import asyncio
+import errno
 import os
 import socket
 import stat
@@ -217,6 +218,31 @@ async def test_tcp_carries_bytes_and_does_not_delay_them() -> None:
         await dial(Endpoint.parse(f"tcp:127.0.0.1:{port}"), 5)
 
 
+@unix_only
+async def test_a_full_queue_is_waited_for_and_never_taken_for_a_connection(
+    folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LISTEN_BACKLOG", 0)
+    at = Endpoint.parse("unix:api.sock")
+    loop = asyncio.get_running_loop()
+    with listen(at) as server:
+        dials = [asyncio.create_task(dial(at, 10)) for _ in range(5)]
+        await asyncio.sleep(0.05)
+        assert 1 <= sum(task.done() for task in dials) < 5
+        for _ in range(5):
+            accepted, _ = await loop.sock_accept(server)
+            accepted.close()
+        for sock in await asyncio.gather(*dials):
+            assert sock.getpeername() == "api.sock"
+            sock.close()
+        waiting = [asyncio.create_task(dial(at, 0.2)) for _ in range(4)]
+        outcomes = await asyncio.gather(*waiting, return_exceptions=True)
+        assert DialTimeout in {type(outcome) for outcome in outcomes}
+        for outcome in outcomes:
+            if isinstance(outcome, socket.socket):
+                outcome.close()
+
+
 HYBRID = Endpoint.parse("hybrid:v.sock:5000")
 
 
@@ -238,6 +264,24 @@ async def test_hybrid_asks_for_the_port_and_takes_only_the_line(folder: str) -> 
             assert await receive(sock, len(expected)) == expected
             await asyncio.get_running_loop().sock_sendall(sock, b"ping")
             assert await receive(sock, 4) == b"ping"
+
+
+@unix_only
+def test_hybrid_works_on_uvloop_too(folder: str) -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"OK 1\nguest")
+        await writer.drain()
+
+    async def talk() -> bytes:
+        async with served("v.sock", peer):
+            with await dial(HYBRID, 5) as sock:
+                return await receive(sock, 5)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(talk()) == b"guest"
 
 
 @unix_only
@@ -344,8 +388,18 @@ class VsockDouble(socket.socket):
 
     calls: list[tuple[str, object]]
 
+    in_progress = False
+    later_error = 0
+
     def connect(self, address: object) -> None:
         self.calls.append(("connect", address))
+        if self.in_progress:
+            raise BlockingIOError(errno.EINPROGRESS, "in progress")
+
+    def getsockopt(self, level: int, option: int, *size: int) -> int:
+        if (level, option) == (socket.SOL_SOCKET, socket.SO_ERROR) and self.later_error:
+            return self.later_error
+        return super().getsockopt(level, option, *size)
 
     def bind(self, address: object) -> None:
         self.calls.append(("bind", address))
@@ -380,6 +434,29 @@ async def test_vsock_is_dialled_by_cid_and_port_without_a_handshake_on_a_double(
         assert calls == [("socket", (40, socket.SOCK_STREAM)), ("connect", (16, 5000))]
         assert sock.gettimeout() == 0
         assert await receive(sock, 10) == b"first byte"
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+@pytest.mark.parametrize("error", [0, errno.ECONNRESET])
+def test_a_vsock_connection_that_takes_its_time_on_a_double(
+    vsock: tuple, monkeypatch: pytest.MonkeyPatch, loop: str, error: int
+) -> None:
+    calls, _, factory = vsock
+    monkeypatch.setattr(VsockDouble, "in_progress", True)
+    monkeypatch.setattr(VsockDouble, "later_error", error)
+    make = asyncio.new_event_loop if loop == "asyncio" else pytest.importorskip("uvloop").new_event_loop
+
+    async def connect() -> None:
+        at = Endpoint.parse("vsock:16:5000")
+        if error:
+            with pytest.raises(DialError, match=r"vsock:16:5000"):
+                await dial(at, 5, socket_factory=factory)
+        else:
+            (await dial(at, 5, socket_factory=factory)).close()
+
+    with asyncio.Runner(loop_factory=make) as runner:
+        runner.run(connect())
+    assert calls[1:] == [("connect", (16, 5000))]
 
 
 def test_vsock_is_listened_on_by_cid_and_port_on_a_double(vsock: tuple) -> None:

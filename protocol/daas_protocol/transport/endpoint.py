@@ -217,10 +217,10 @@ async def _connect_vsock(sock: socket.socket, address: tuple[int, int]) -> None:
     except BlockingIOError:
         pass
     loop = asyncio.get_running_loop()
-    writable = loop.create_future()
-    loop.add_writer(sock.fileno(), lambda: writable.done() or writable.set_result(None))
+    writable = asyncio.Event()
+    loop.add_writer(sock.fileno(), writable.set)
     try:
-        await writable
+        await writable.wait()
     finally:
         loop.remove_writer(sock.fileno())
     error = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
