@@ -55,8 +55,8 @@ if [ "$(cat "$stamp" 2>/dev/null)" != "$content" ]; then
 fi
 [ "${1:-}" != --python-only ] || exit 0
 # build.sh prints the path of the binary as its last line; it is in the cache when nothing has changed.
-if [ -n "${DAAS_CONTROL_PLANE:-}" ]; then
-    binary=$DAAS_CONTROL_PLANE
+if [ -n "${DAAS_K3S:-}" ]; then
+    binary=$DAAS_K3S
 else
     binary=$(tools/step.sh "control-plane binary daas-k3s" "about 10 min on 2 cores the first time, seconds afterwards" controlplane/build.sh | tail -n1)
 fi

@@ -8,9 +8,9 @@ from typing import Any
 
 from . import status
 from .bench_setting import temporary_instance
+from .gateway_client import mapping
 from .output import Progress
 from .settings import Settings
-from .status import mapping
 
 GOAL_READYZ_SECONDS = 8.0
 GOAL_RESIDENT = 450 * 1024 * 1024
@@ -37,7 +37,7 @@ def run(settings: Settings, idle_seconds: float, progress: Progress) -> StartRes
         with progress.step(f"Idle for {idle_seconds:.0f} s"):
             time.sleep(idle_seconds)
         seen = status.read(home)
-        said = mapping(seen.enclave.get("components"))
+        said = mapping(seen.view.enclave.get("components"))
 
         def ready_after(name: str) -> float | None:
             value = mapping(said.get(name)).get("ready_after_ms")

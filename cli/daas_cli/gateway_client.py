@@ -6,7 +6,7 @@ import http.client
 import json
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from daas_gateway.private_files import read_private
@@ -19,7 +19,6 @@ TIMEOUT = 10.0
 MAX_BODY = 64 * 1024 * 1024
 MAX_CREDENTIAL = 256
 STATUS_PATH = "/daas/local/status"
-READY_PATH = "/daas/local/ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +80,58 @@ class GatewayClient:
         finally:
             connection.close()
 
-    def ready(self) -> tuple[bool, str]:
-        """Whether a request would be served now, and in words what is missing if not."""
-        answer = self.get(READY_PATH)
-        if answer.status == 200:
-            return True, ""
-        return False, explain(answer)
+    def view(self) -> GatewayView:
+        """What the gateway says of itself and, verified, of the enclave. Raises UnreachableError, RefusedError."""
+        answer = self.get(STATUS_PATH)
+        value = answer.json()
+        if answer.status != 200 or not isinstance(value, dict):
+            raise RefusedError(f"the gateway answers {answer.status}: {explain(answer)}", "see `daas logs gateway`")
+        return parse_view(value)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayView:
+    """The gateway's own words, its verdict about the attestation, and the enclave's status out of a verified answer."""
+
+    gateway: Mapping[str, Any] = field(default_factory=dict)
+    attestation: Mapping[str, Any] = field(default_factory=dict)
+    enclave: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def phase(self) -> str:
+        return str(mapping(self.enclave.get("phase")).get("phase", "unknown"))
+
+    @property
+    def phase_reason(self) -> str:
+        return str(mapping(self.enclave.get("phase")).get("reason", ""))
+
+    @property
+    def serving(self) -> bool:
+        """Whether the enclave was attested and says that it serves."""
+        return bool(self.attestation) and mapping(self.enclave.get("phase")).get("serving") is True
+
+
+def parse_view(value: Mapping[str, Any]) -> GatewayView:
+    """The gateway's status document taken apart; what is missing is empty, and `problem` says why."""
+    answer = mapping(value.get("enclave"))
+    problem = str(mapping(value.get("problem")).get("message", ""))
+    enclave: Mapping[str, Any] = {}
+    if answer:
+        try:
+            enclave = mapping(json.loads(answer.get("body", "")))
+        except (TypeError, ValueError):
+            problem = problem or "the enclave's status is not JSON"
+        if answer.get("status") != 200:
+            problem = problem or str(enclave.get("message") or f"the enclave answers {answer.get('status')}")
+            enclave = {}
+    own = {name: item for name, item in value.items() if name not in ("enclave", "attestation", "problem")}
+    return GatewayView(own, mapping(value.get("attestation")), enclave, problem)
+
+
+def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is an object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
 
 
 def explain(answer: Answer) -> str:

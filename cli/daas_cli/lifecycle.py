@@ -52,6 +52,14 @@ def log_path(home: Home, name: str) -> Path:
     return home.logs / f"{name}.log"
 
 
+def log_size(home: Home, name: str) -> int:
+    """Bytes in a component's log now."""
+    try:
+        return log_path(home, name).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def running(home: Home) -> Running:
     """Judged by the records, each compared with the process that has its number now."""
 

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from .doctor import Finding, Level
+from .gateway_client import mapping
 from .home import Home
 from .output import program, stdout
-from .status import Seen, mapping
+from .status import Seen
 from .up import UpResult
 
 SIMULATED = "simulated"
@@ -46,7 +47,7 @@ def receipts_kept(gateway: Mapping[str, Any]) -> int | None:
     """How many receipts the gateway keeps."""
     value = gateway.get("receipts")
     if isinstance(value, Mapping):
-        value = value.get("kept", value.get("count"))
+        value = value.get("verified")
     return value if isinstance(value, int) else None
 
 
@@ -57,33 +58,41 @@ def up_json(result: UpResult) -> dict[str, Any]:
         "home": str(result.home.root),
         "kubeconfig": str(result.home.kubeconfig),
         "server": result.instance.gateway_url,
-        "attestation": dict(mapping(result.status.get("attestation"))),
-        "receipts": result.status.get("receipts"),
+        "attestation": dict(result.view.attestation),
+        "receipts": result.view.gateway.get("receipts"),
         "namespaces": result.namespaces,
         "seconds": round(result.seconds, 2),
     }
 
 
+def _rows(console: Console, rows: list[tuple[str, str]], indent: str = "") -> None:
+    """Name and value a line, never cut: hashes are compared by eye and copied."""
+    for name, value in rows:
+        console.print(f"{indent}{name:<14} {escape(value)}")
+
+
 def print_up(result: UpResult) -> None:
     """The end of `daas up`: how to use it, what was verified, how to stop it."""
     console = stdout()
-    attestation = mapping(result.status.get("attestation"))
+    attestation = result.view.attestation
     pcrs = pcrs_of(attestation)
-    kept = receipts_kept(result.status)
+    kept = receipts_kept(result.view.gateway)
     head = "The instance was running already." if result.already_running else f"Running after {result.seconds:.0f} s."
     console.print(f"\n[bold green]{head}[/] Use it:\n")
     console.print(f"  {escape(export_line(result.home))}", style="bold")
     console.print("  kubectl get namespaces\n")
     console.print("[bold]Verified by the gateway on this machine[/]")
-    table = Table.grid(padding=(0, 2))
-    table.add_row("  trust anchor", escape(anchor_text(attestation)))
-    table.add_row("  PCR0", pcrs.get("0", "unknown"))
-    table.add_row("  receipt key", escape(str(attestation.get("public_key", "unknown"))))
-    receipts = "unknown" if kept is None else str(kept)
-    table.add_row(
-        "  receipts", f"{receipts} kept, each verified; the first real answer listed {result.namespaces} namespaces"
+    _rows(
+        console,
+        [
+            ("trust anchor", anchor_text(attestation)),
+            ("PCR0", pcrs.get("0", "unknown")),
+            ("receipt key", str(attestation.get("public_key", "unknown"))),
+            ("receipts", f"{kept if kept is not None else 'unknown'}, each verified before its answer was handed on"),
+            ("first answer", f"a list of {result.namespaces} namespaces"),
+        ],
+        indent="  ",
     )
-    console.print(table)
     name = program()
     console.print(f"\nLook at it: {name} status    Stop it: {name} down    State: {escape(str(result.home.root))}")
 
@@ -97,33 +106,35 @@ def print_status(seen: Seen) -> None:
             console.print(f"[bold]next:[/] {escape(seen.advice)}")
     if seen.known is None:
         return
-    table = Table.grid(padding=(0, 2))
-    phase = seen.phase
-    colour = {"serving": "green", "paused": "yellow"}.get(phase.lower(), "red" if not seen.reachable else "yellow")
-    table.add_row("phase", f"[bold {colour}]{escape(phase)}[/]")
-    for name, value in _attested(seen):
-        table.add_row(name, escape(value))
-    kept = receipts_kept(seen.gateway_status)
+    phase = seen.view.phase
+    colour = {"Serving": "green", "Paused": "yellow"}.get(phase, "yellow" if seen.reachable else "red")
+    reason = f" ({escape(seen.view.phase_reason)})" if seen.view.phase_reason else ""
+    console.print(f"{'phase':<14} [bold {colour}]{escape(phase)}[/]{reason}")
+    rows = _attested(seen)
+    kept = receipts_kept(seen.view.gateway)
     if kept is not None:
-        table.add_row("receipts kept", str(kept))
+        rows.append(("receipts", f"{kept} verified since the gateway's start"))
     if seen.log:
-        table.add_row("log", f"{seen.log.get('size', '?')} leaves, root {escape(str(seen.log.get('root', '?')))}")
-    table.add_row("gateway", seen.known.gateway_url)
-    table.add_row("cluster", seen.known.cluster_id)
-    table.add_row("enclave", seen.known.enclave_id)
-    table.add_row("home", escape(str(seen.home.root)))
-    console.print(table)
+        rows.append(("log", f"{seen.log.get('size', '?')} leaves, root {seen.log.get('root', 'unknown')}"))
+    rows += [
+        ("gateway", seen.known.gateway_url),
+        ("cluster", seen.known.cluster_id),
+        ("enclave", seen.known.enclave_id),
+        ("home", str(seen.home.root)),
+    ]
+    _rows(console, rows)
     _print_components(console, seen)
     for note in seen.notes:
         console.print(f"[dim]note: {escape(note)}[/]")
 
 
 def _attested(seen: Seen) -> list[tuple[str, str]]:
-    attestation = seen.attestation
+    attestation = seen.view.attestation
     if not attestation:
         return []
     rows = [("trust anchor", anchor_text(attestation))]
-    rows += [(f"PCR{index}", value) for index, value in pcrs_of(attestation).items()]
+    # Unused registers are zero; showing a dozen of them would hide those that say something.
+    rows += [(f"PCR{index}", value) for index, value in pcrs_of(attestation).items() if set(value) != {"0"}]
     rows.append(("receipt key", str(attestation.get("public_key", "unknown"))))
     verified = attestation.get("verified_at_ms", attestation.get("verified_at"))
     if isinstance(verified, int):

@@ -11,7 +11,7 @@ from typing import Any
 
 from . import instance, lifecycle, processes
 from .errors import CliError
-from .gateway_client import STATUS_PATH, GatewayClient, explain
+from .gateway_client import GatewayClient, GatewayView, mapping
 from .home import Home
 from .instance import Instance
 from .processes import ProcessId
@@ -35,44 +35,34 @@ class Seen:
 
     home: Home
     known: Instance | None
-    gateway_status: Mapping[str, Any] = field(default_factory=dict)
+    view: GatewayView = field(default_factory=GatewayView)
     components: tuple[Component, ...] = ()
     problem: str = ""
     advice: str = ""
 
     @property
-    def enclave(self) -> Mapping[str, Any]:
-        """The enclave's own status, from an answer with a verified receipt."""
-        return mapping(self.gateway_status.get("enclave"))
-
-    @property
-    def attestation(self) -> Mapping[str, Any]:
-        """What the gateway verified about the enclave it talks to."""
-        return mapping(self.gateway_status.get("attestation"))
-
-    @property
     def reachable(self) -> bool:
         """Whether the enclave's own status was read and verified."""
-        return bool(self.enclave)
-
-    @property
-    def phase(self) -> str:
-        return str(self.enclave.get("phase", "unknown"))
+        return bool(self.view.enclave)
 
     @property
     def log(self) -> Mapping[str, Any]:
-        return mapping(self.enclave.get("log"))
+        """Size and root of the boot's log."""
+        return mapping(mapping(self.view.enclave.get("requests")).get("log"))
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what holds and what does not, in the enclave's words."""
-        value = self.enclave.get("notes", ())
-        return [str(note) for note in value] if isinstance(value, list | tuple) else []
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """The value if it is an object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
+        """What holds and what does not, said plainly."""
+        notes = []
+        sealing = mapping(self.view.enclave.get("sealing"))
+        if sealing:
+            notes.append(f"sealing: {sealing.get('description', sealing.get('provider'))}")
+        state = mapping(self.view.enclave.get("state"))
+        if state:
+            kept = "survives a restart" if state.get("survives_restart") else "is lost on restart"
+            safe = "" if state.get("protected_from_this_machine") else ", not protected from this machine"
+            notes.append(f"cluster state: etcd on its {state.get('etcd')}; it {kept}{safe}")
+        return notes
 
 
 def read(home: Home) -> Seen:
@@ -83,22 +73,19 @@ def read(home: Home) -> Seen:
         return Seen(home, None, problem=problem.message, advice=problem.next_step)
     if known is None:
         return Seen(home, None, problem=f"there is no instance in {home.root}", advice="start one with `daas up`")
-    said, why, advice = _ask_gateway(home, known)
-    return Seen(home, known, said, _components(home, mapping(said.get("enclave"))), why, advice)
+    view, why, advice = _ask_gateway(home, known)
+    return Seen(home, known, view, _components(home, view.enclave), why, advice)
 
 
-def _ask_gateway(home: Home, known: Instance) -> tuple[Mapping[str, Any], str, str]:
+def _ask_gateway(home: Home, known: Instance) -> tuple[GatewayView, str, str]:
     try:
-        answer = GatewayClient(home, known).get(STATUS_PATH)
-        if answer.status != 200:
-            return {}, f"the gateway answers {answer.status}: {explain(answer)}", "see `daas logs gateway`"
-        status = mapping(answer.json())
+        view = GatewayClient(home, known).view()
     except CliError as failure:
-        return {}, failure.message, failure.next_step
-    if not mapping(status.get("enclave")):
-        why = status.get("error") or status.get("problem") or "the gateway has no verified status of it"
-        return status, f"the enclave cannot be reached: {why}", "see `daas logs enclave` and `daas logs host`"
-    return status, "", ""
+        return GatewayView(), failure.message, failure.next_step
+    if not view.enclave:
+        why = view.problem or "it has sent no status"
+        return view, f"the enclave cannot be reached: {why}", "see `daas logs enclave` and `daas logs host`"
+    return view, "", ""
 
 
 def _components(home: Home, enclave: Mapping[str, Any]) -> tuple[Component, ...]:
@@ -158,7 +145,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
         "reachable": seen.reachable,
         "problem": seen.problem or None,
         "next": seen.advice or None,
-        "phase": seen.phase,
+        "phase": seen.view.phase,
         "instance": None
         if known is None
         else {
@@ -167,8 +154,8 @@ def as_json(seen: Seen) -> dict[str, Any]:
             "enclave_id": known.enclave_id,
             "token_id": known.token_id,
         },
-        "attestation": dict(seen.attestation),
-        "receipts": seen.gateway_status.get("receipts"),
+        "attestation": dict(seen.view.attestation),
+        "receipts": seen.view.gateway.get("receipts"),
         "log": dict(seen.log),
         "components": {
             part.name: {
@@ -181,8 +168,6 @@ def as_json(seen: Seen) -> dict[str, Any]:
             for part in seen.components
         },
         "notes": seen.notes,
-        "enclave": dict(seen.enclave),
-        "gateway": {
-            name: value for name, value in seen.gateway_status.items() if name not in ("enclave", "attestation")
-        },
+        "enclave": dict(seen.view.enclave),
+        "gateway": dict(seen.view.gateway),
     }

@@ -15,16 +15,18 @@ MAX_LINE = 256 * 1024
 POLL_SECONDS = 0.2
 
 
-def last_lines(path: Path, count: int) -> list[str]:
-    """The last `count` lines of a file, read from its end; none when it does not exist."""
+def last_lines(path: Path, count: int, *, since: int = 0) -> list[str]:
+    """The last `count` lines of a file, read from its end and not before byte `since`; none without a file."""
     if count < 1:
         return []
     try:
         with path.open("rb") as file:
             position = file.seek(0, os.SEEK_END)
+            # Rotated since: everything in the new file is newer.
+            since = 0 if position < since else since
             data = b""
-            while position > 0 and data.count(b"\n") <= count and len(data) < count * MAX_LINE:
-                step = min(BLOCK, position)
+            while position > since and data.count(b"\n") <= count and len(data) < count * MAX_LINE:
+                step = min(BLOCK, position - since)
                 position -= step
                 file.seek(position)
                 data = file.read(step) + data

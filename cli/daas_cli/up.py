@@ -7,9 +7,8 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from daas_attestation.development_ca import DevelopmentCa, DevelopmentCaError
 from daas_gateway import user_keys
@@ -22,7 +21,7 @@ from daas_protocol.sui import format_address
 
 from . import binaries, instance, launch_files, lifecycle, measuring, processes
 from .errors import CliError, RefusedError, UnreachableError, UnreadableError
-from .gateway_client import STATUS_PATH, GatewayClient, explain
+from .gateway_client import GatewayClient, GatewayView, explain, mapping
 from .home import Home
 from .instance import Instance
 from .launch_files import LaunchInputs
@@ -32,7 +31,7 @@ from .tail import last_lines, readable
 
 READY_SECONDS = 180.0
 """A control plane is up in about 10 s on two cores; the rest is for machines that are busy."""
-POLL_SECONDS = 0.15
+POLL_SECONDS = 0.2
 FIRST_REQUEST = "/api/v1/namespaces"
 MAX_CRASHES = 3
 """An enclave that crashed this often in a row does not come up."""
@@ -46,7 +45,7 @@ class UpResult:
     instance: Instance
     already_running: bool
     namespaces: int
-    status: dict[str, Any]
+    view: GatewayView
     seconds: float
 
 
@@ -73,8 +72,8 @@ def up(home: Home, settings: Settings, progress: Progress, *, ready_seconds: flo
         if known is not None and now.all:
             client = GatewayClient(home, known)
             _wait_ready(home, client, lambda: None, progress, ready_seconds)
-            namespaces, status = first_request(client)
-            return UpResult(home, known, True, namespaces, status, time.monotonic() - began)
+            namespaces, view = first_request(client)
+            return UpResult(home, known, True, namespaces, view, time.monotonic() - began)
         if known is not None:
             # A gateway left from an instance whose host has died, or the reverse: both start anew, measured anew.
             lifecycle.stop(home, known)
@@ -88,6 +87,7 @@ def _start(
     with progress.step("Preparing keys, policy, measurements and configuration"):
         inputs = prepare(home, settings, known)
     starter = lifecycle.Starter(home, inputs.instance)
+    sizes = {name: lifecycle.log_size(home, name) for name in ("gateway", "host", "enclave")}
     try:
         with progress.step("Starting enclave (etcd, API server, controllers), host and gateway"):
             starter.start("host")
@@ -95,9 +95,9 @@ def _start(
             client = GatewayClient(home, inputs.instance)
             _wait_ready(home, client, starter.check, progress, ready_seconds)
         with progress.step("First request through gateway, host and enclave, receipt verified"):
-            namespaces, status = first_request(client)
+            namespaces, view = first_request(client)
     except BaseException as failure:
-        details = _last_words(home) if isinstance(failure, CliError) else ()
+        details = _last_words(home, sizes) if isinstance(failure, CliError) else ()
         lifecycle.stop(home, inputs.instance)
         if isinstance(failure, CliError):
             failure.details = failure.details or details
@@ -105,7 +105,7 @@ def _start(
                 failure.next_step or "everything was stopped again; the logs are kept: `daas logs enclave`"
             )
         raise
-    return UpResult(home, inputs.instance, False, namespaces, status, time.monotonic() - began)
+    return UpResult(home, inputs.instance, False, namespaces, view, time.monotonic() - began)
 
 
 def prepare(home: Home, settings: Settings, known: Instance | None) -> LaunchInputs:
@@ -179,32 +179,43 @@ def _wait_ready(
                 details=tuple(readable(line) for line in end.get("lines", ())[-lifecycle.LAST_LINES :]),
             )
         try:
-            ready, reason = client.ready()
-            if ready:
+            view = client.view()
+            if view.serving:
                 return
+            reason = waiting_for(view)
         except UnreachableError:
             reason = "the gateway does not listen yet"
+        except RefusedError as problem:
+            reason = problem.message
         progress.detail(reason)
         time.sleep(POLL_SECONDS)
     raise RefusedError(f"not ready after {seconds:.0f} s: {reason}")
 
 
-def first_request(client: GatewayClient) -> tuple[int, dict[str, Any]]:
-    """A real LIST through the signed path, and the status read the same way. Raises RefusedError."""
+def waiting_for(view: GatewayView) -> str:
+    """What stands between now and Serving, in words."""
+    if not view.enclave:
+        return view.problem
+    parts = mapping(view.enclave.get("components"))
+    states = [f"{name} {mapping(part).get('state')}" for name, part in parts.items()]
+    return f"{view.phase}: {', '.join(states)}" if states else f"{view.phase}: {view.phase_reason}"
+
+
+def first_request(client: GatewayClient) -> tuple[int, GatewayView]:
+    """A real LIST through the signed path, and the view after it. Raises RefusedError."""
     answer = client.get(FIRST_REQUEST)
     if answer.status != 200:
         raise RefusedError(
             f"the first request (GET {FIRST_REQUEST}) was answered with {answer.status}: {explain(answer)}"
         )
-    status = client.get(STATUS_PATH).json()
-    return len(answer.json().get("items", [])), status if isinstance(status, dict) else {}
+    return len(answer.json().get("items", [])), client.view()
 
 
-def _last_words(home: Home) -> tuple[str, ...]:
-    """The end of the logs, the likeliest culprit last."""
+def _last_words(home: Home, sizes: Mapping[str, int]) -> tuple[str, ...]:
+    """The end of what the logs gained since they had `sizes`, the likeliest culprit last."""
     shown: list[str] = []
-    for name in ("gateway", "host", "enclave"):
-        lines = last_lines(lifecycle.log_path(home, name), 5)
+    for name, size in sizes.items():
+        lines = last_lines(lifecycle.log_path(home, name), 5, since=size)
         shown += [f"{name}: {readable(line)[:400]}" for line in lines]
     return tuple(shown)
 
