@@ -80,7 +80,7 @@ class Launcher:
         self.view.state = "starting"
         self.view.next_start_ms = None
         try:
-            process = await EnclaveProcess.start(
+            process = EnclaveProcess.start(
                 self.launch.argv, self.limits.enclave_line_bytes, self.sink, adopting=self.adopting
             )
         except OSError as error:

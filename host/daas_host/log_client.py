@@ -198,6 +198,8 @@ async def _read(reader: asyncio.StreamReader, decoder: LogStreamDecoder[LeafBatc
     """The next batches; an empty list at the end of the stream."""
     loop = asyncio.get_running_loop()
     deadline: float | None = None
+    # The decoder hands out the messages before a malformed one first; this raises what it found behind them.
+    decoder.feed(b"")
     while True:
         # One deadline for a message, not for each of its reads: a byte a minute must not keep it open.
         if decoder.pending and deadline is None:

@@ -11,13 +11,14 @@ import asyncio
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 LIFELINE_ENV: Final = "DAAS_LIFELINE_FD"
 READ_BYTES: Final = 64 * 1024
@@ -93,7 +94,7 @@ class EnclaveProcess:
 
     def __init__(
         self,
-        process: asyncio.subprocess.Process,
+        process: subprocess.Popen[bytes],
         lifeline: int,
         line_bytes: int,
         sink: Callable[[bytes], None],
@@ -113,7 +114,7 @@ class EnclaveProcess:
         self._finished = asyncio.ensure_future(self._finish())
 
     @classmethod
-    async def start(
+    def start(
         cls, argv: tuple[str, ...], line_bytes: int, sink: Callable[[bytes], None], *, adopting: bool = False
     ) -> EnclaveProcess:
         """Starts `argv` (no shell). `sink` gets every line of its output, without the line feed.
@@ -125,15 +126,16 @@ class EnclaveProcess:
         """
         read_end, write_end = os.pipe()
         try:
-            process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=asyncio.subprocess.PIPE,
-                stderr=asyncio.subprocess.PIPE,
+            # Not asyncio's: under uvloop the child would inherit descriptors that are not meant for it.
+            process = subprocess.Popen(
+                argv,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
                 pass_fds=(read_end,),
                 start_new_session=True,
                 env=environment() | {LIFELINE_ENV: str(read_end)},
-                limit=READ_BYTES,
+                bufsize=0,
             )
         except BaseException:
             os.close(write_end)
@@ -154,7 +156,7 @@ class EnclaveProcess:
         return await asyncio.shield(self._finished)
 
     async def _finish(self) -> Exit:
-        status = await self._process.wait()
+        status = await asyncio.to_thread(self._process.wait)
         self._close_lifeline()
         kill_group(self.pid)
         if self._adopting:
@@ -187,11 +189,17 @@ class EnclaveProcess:
             os.close(self._lifeline)
             self._lifeline = None
 
-    async def _pump(self, stream: asyncio.StreamReader, line_bytes: int) -> None:
+    async def _pump(self, pipe: IO[bytes], line_bytes: int) -> None:
+        loop = asyncio.get_running_loop()
+        stream = asyncio.StreamReader(limit=READ_BYTES)
+        transport, _ = await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stream), pipe)
         splitter = LineSplitter(line_bytes, self._line)
-        while data := await stream.read(READ_BYTES):
-            splitter.feed(data)
-        splitter.end()
+        try:
+            while data := await stream.read(READ_BYTES):
+                splitter.feed(data)
+            splitter.end()
+        finally:
+            transport.close()
 
     def _line(self, line: bytes) -> None:
         # Control characters could drive the terminal of whoever reads the log.

@@ -177,7 +177,9 @@ async def test_an_enclave_that_speaks_first_is_heard(tmp_path: Path) -> None:
 @pytest.mark.parametrize("towards", ["client", "enclave"])
 @pytest.mark.parametrize("loop_name", sorted(LOOPS))
 def test_a_slow_reader_costs_bounded_memory(loop_name: str, towards: str, tmp_path: Path) -> None:
-    """100 MB wait for a reader that does not read: the sender is stopped after a few buffers, then all of it arrives."""
+    """100 MB wait for a reader that does not read: the sender is stopped after a few buffers, then all of it
+    arrives.
+    """
     total, chunk = 100_000_000, b"z" * 250_000
     go = asyncio.Event()
     digest = hashlib.sha256()
