@@ -22,7 +22,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
 from daas_enclave.authority import PolicyFile
@@ -216,18 +216,12 @@ class SessionKeys:
 
 
 @dataclass
-class Harness:
-    """A running request path and what stands around it."""
+class Client:
+    """Asks as a gateway does, on a connection for each request, and checks every receipt it gets."""
 
-    path: RequestPath
-    runtime: Runtime
-    clock: ManualClock
-    api: ApiServerDouble
-    receipt_key: Ed25519PrivateKey
     api_socket: Path
-    log_socket: Path
-    phase: SimpleNamespace
-    serving: asyncio.Task[None]
+    receipt_public: Ed25519PublicKey
+    now_ms: Callable[[], int]
     signed: list[wire.SignedMessage] = field(default_factory=list)
 
     # sessions
@@ -243,8 +237,8 @@ class Harness:
             "session_key": key.public_key().public_bytes_raw(),
             "token": ADMIN_TOKEN,
             "scope": scope,
-            "issued_at_ms": self.clock.ms,
-            "expires_at_ms": self.clock.ms + 7_200_000,
+            "issued_at_ms": self.now_ms(),
+            "expires_at_ms": self.now_ms() + 7_200_000,
             "session_epoch": 0,
         }
         return SessionKeys(owner, key, SessionText(**{**fields, **changes}))
@@ -293,7 +287,7 @@ class Harness:
     ) -> tuple[bytes, bytes]:
         """Request head and request digest."""
         nonce = os.urandom(16) if nonce is None else nonce
-        issued = self.clock.ms if issued_at_ms is None else issued_at_ms
+        issued = self.now_ms() if issued_at_ms is None else issued_at_ms
         digest = self.digest(
             method,
             target,
@@ -365,9 +359,14 @@ class Harness:
             assert receipt.body_digest == hashlib.sha256(body).digest()
         return Reply(status, headers, body, signed)
 
+    async def read_unchecked(self, reader: asyncio.StreamReader) -> bytes:
+        """A whole body whose receipt is not looked at: for finding out the receipt key."""
+        _, headers = await self.read_head(reader)
+        return await reader.readexactly(int(headers.get("content-length", "0")))
+
     def check(self, signed: wire.SignedMessage) -> None:
         """Signature, enclave, boot; kept for the log."""
-        wire.verify(signed, self.receipt_key.public_key())
+        wire.verify(signed, self.receipt_public)
         self.signed.append(signed)
 
     async def frames(self, reader: asyncio.StreamReader) -> Any:
@@ -386,6 +385,19 @@ class Harness:
                 signed = wire.SignedMessage.decode(receipt)
                 self.check(signed)
                 yield data, signed.stream_receipt()
+
+
+@dataclass
+class Harness(Client):
+    """A running request path and what stands around it."""
+
+    path: RequestPath = field(kw_only=True)
+    runtime: Runtime = field(kw_only=True)
+    clock: ManualClock = field(kw_only=True)
+    api: ApiServerDouble = field(kw_only=True)
+    log_socket: Path = field(kw_only=True)
+    phase: SimpleNamespace = field(kw_only=True)
+    serving: asyncio.Task[None] = field(kw_only=True)
 
     async def leaves(self, count: int) -> list[bytes]:
         """The first `count` leaves as the host gets them, acknowledged."""
@@ -456,4 +468,15 @@ async def start(folder: Path, *, policy_data: bytes | None = None, api: ApiServe
     api_socket, log_socket = folder / "a", folder / "l"
     serving = asyncio.create_task(path.serve(listening(api_socket), listening(log_socket)))
     await asyncio.sleep(0.05)
-    return Harness(path, runtime, clock, double, receipt_key, api_socket, log_socket, phase, serving)
+    return Harness(
+        api_socket,
+        receipt_key.public_key(),
+        clock.now_ms,
+        path=path,
+        runtime=runtime,
+        clock=clock,
+        api=double,
+        log_socket=log_socket,
+        phase=phase,
+        serving=serving,
+    )
