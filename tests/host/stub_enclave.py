@@ -56,6 +56,10 @@ def main(api: str, log: str, behaviour: str, file: Path) -> int:
         case "serve":
             # Like the enclave, it leaves its socket files to nobody but the host when it is killed.
             asyncio.run(serve(api, log))
+        case "hold":
+            # Somebody else listens where the enclave would.
+            print("holding", flush=True)
+            asyncio.run(lifeline_cut())
         case "serve-with-children":
             child(file, apart=False)
             child(file, apart=True)
