@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from . import bench_path, bench_start, context
-from .bench_path import PathResult
+from .bench_path import SIDES, Delivery, Load, PathResult
 from .bench_setting import OBJECTS, setting, temporary_instance
 from .output import JsonFlag, Progress, print_json, stderr, stdout
 
@@ -55,64 +55,46 @@ def path(
 
 
 def _print_path(result: PathResult) -> None:
-    table = Table(
-        title=f"signed path beside kubectl proxy, medians of {result.rounds} alternating rounds", title_justify="left"
-    )
-    for name in ("", "kubectl proxy", "signed path", "ratio"):
-        table.add_column(name, justify="left" if not name else "right")
     many = result.connections
-    for name, pair in (
-        (f"small GET, {many} connections", result.small),
-        (f"LIST of {OBJECTS}, {many} connections", result.list),
-    ):
-        table.add_row(
-            f"{name}, requests/s",
-            f"{pair.proxy.requests_per_second:,.0f}",
-            f"{pair.signed.requests_per_second:,.0f}",
-            f"{pair.ratio:.2f}x",
-        )
-        table.add_row(
-            "    p50 / p99 ms", *(f"{side.p50_ms:.2f} / {side.p99_ms:.2f}" for side in (pair.proxy, pair.signed)), ""
-        )
-    for name, pair in (
-        ("small GET, 1 connection", result.small_one),
-        (f"LIST of {OBJECTS}, 1 connection", result.list_one),
-    ):
-        table.add_row(
-            f"{name}, p50 / p99 ms",
-            *(f"{side.p50_ms:.2f} / {side.p99_ms:.2f}" for side in (pair.proxy, pair.signed)),
-            f"{pair.added_p50_ms:+.2f} ms p50",
-        )
+    table = _table(f"Signed path beside kubectl proxy, medians of {result.rounds} alternating rounds", *SIDES, "")
+    for name, pair in ((f"small GET, {many} conn.", result.small), (f"LIST of {OBJECTS}, {many} conn.", result.list)):
+        rates = (f"{side.requests_per_second:,.0f}" for side in (pair.proxy, pair.signed))
+        table.add_row(f"{name}, requests/s", *rates, f"{pair.ratio:.2f}x")
+        table.add_row("  p50 / p99 ms", *_latencies(pair.proxy, pair.signed))
+    for name, pair in (("small GET, 1 conn.", result.small_one), (f"LIST of {OBJECTS}, 1 conn.", result.list_one)):
+        table.add_row(f"{name}, p50 / p99 ms", *_latencies(pair.proxy, pair.signed), f"{pair.added_p50_ms:+.2f} ms p50")
+    added = result.watch_signed.p50_ms - result.watch_proxy.p50_ms
     table.add_row(
-        "write to watch event, p50 / p99 ms",
-        *(f"{side.p50_ms:.2f} / {side.p99_ms:.2f}" for side in (result.watch_proxy, result.watch_signed)),
-        f"{result.watch_signed.p50_ms - result.watch_proxy.p50_ms:+.2f} ms p50",
+        "write to event, p50 / p99 ms", *_latencies(result.watch_proxy, result.watch_signed), f"{added:+.2f} ms p50"
     )
     stdout().print(table)
-    cpu = Table(title=f"CPU per request in ms, {many} connections", title_justify="left")
-    names = sorted(
-        {
-            name
-            for pair in (result.small, result.list)
-            for side in (pair.proxy, pair.signed)
-            for name in side.cpu_ms_per_request
-        }
+    columns = (
+        (f"small GET, {SIDES[0]}", result.small.proxy.cpu_ms_per_request),
+        (f"small GET, {SIDES[1]}", result.small.signed.cpu_ms_per_request),
+        (f"LIST, {SIDES[0]}", result.list.proxy.cpu_ms_per_request),
+        (f"LIST, {SIDES[1]}", result.list.signed.cpu_ms_per_request),
     )
-    cpu.add_column("")
-    for name in (*names, "all"):
-        cpu.add_column(name, justify="right")
-    for title, pair in (("small GET", result.small), (f"LIST of {OBJECTS}", result.list)):
-        for side_name, side in (("kubectl proxy", pair.proxy), ("signed path", pair.signed)):
-            used = [side.cpu_ms_per_request.get(name, 0.0) for name in names]
-            cpu.add_row(f"{title}, {side_name}", *(f"{value:.2f}" for value in used), f"{sum(used):.2f}")
+    cpu = _table(f"CPU per request in ms, {many} connections", *(title for title, _ in columns))
+    for name in sorted({name for _, used in columns for name in used}):
+        cpu.add_row(name, *(f"{used.get(name, 0.0):.2f}" for _, used in columns))
+    cpu.add_row("all", *(f"{sum(used.values()):.2f}" for _, used in columns))
+    stdout().print()
     stdout().print(cpu)
-    errors = sum(
-        side.errors
-        for pair in (result.small, result.list, result.small_one, result.list_one)
-        for side in (pair.proxy, pair.signed)
-    )
-    if errors:
+    pairs = (result.small, result.list, result.small_one, result.list_one)
+    if errors := sum(side.errors for pair in pairs for side in (pair.proxy, pair.signed)):
         stderr().print(f"[yellow]{errors} requests failed[/]")
+
+
+def _latencies(*sides: Load | Delivery) -> list[str]:
+    return [f"{side.p50_ms:.2f} / {side.p99_ms:.2f}" for side in sides]
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="dim", title_style="bold")
+    table.add_column("", no_wrap=True)
+    for name in columns:
+        table.add_column(name, justify="right", no_wrap=True)
+    return table
 
 
 @app.command("start")
@@ -125,10 +107,7 @@ def start(
     if as_json:
         print_json(bench_start.as_json(result))
         return
-    table = Table(title="a fresh start in a temporary folder", title_justify="left")
-    table.add_column("")
-    table.add_column("measured", justify="right")
-    table.add_column("goal", justify="right")
+    table = _table("A fresh start in a temporary folder", "measured", "goal")
 
     def seconds(value: float | None) -> str:
         return "unknown" if value is None else f"{value:.1f} s"

@@ -20,13 +20,14 @@ from rich.status import Status
 from .errors import CliError
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document for programs instead of text.")]
+PIPE_COLUMNS = 160
 QUIET_SECONDS = 10.0
 """Without a terminal a step that takes longer says so this often."""
 
 
 def stdout() -> Console:
-    """Made at each use: tests and pipes exchange sys.stdout."""
-    return Console(soft_wrap=True, highlight=False)
+    """Made at each use: tests and pipes exchange sys.stdout. Into a pipe or file tables keep their full width."""
+    return Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else PIPE_COLUMNS)
 
 
 def stderr() -> Console:
