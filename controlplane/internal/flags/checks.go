@@ -22,16 +22,16 @@ func isIP(value string) error {
 	return nil
 }
 
-// advertisable refuses what the API server refuses only after start: it stores
-// the address in the endpoints of the service 'kubernetes', where loopback is
-// not valid.
-func advertisable(value string) error {
+// reachable refuses what API server and kubelet refuse only after start:
+// others shall use the address, and by one of these they would reach
+// themselves.
+func reachable(value string) error {
 	ip := net.ParseIP(value)
 	if ip == nil {
 		return fmt.Errorf("%q is not an IP address", value)
 	}
 	if ip.IsLoopback() || ip.IsUnspecified() || ip.IsLinkLocalUnicast() || ip.IsMulticast() {
-		return fmt.Errorf("%s cannot be advertised: pods would reach themselves by it; give an address of this machine that workers reach", value)
+		return fmt.Errorf("others cannot reach this machine by %s; give an address of one of its network interfaces", value)
 	}
 	return nil
 }

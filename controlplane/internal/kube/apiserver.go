@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"time"
 
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
 	utilfeature "k8s.io/apiserver/pkg/util/feature"
@@ -14,6 +15,10 @@ import (
 	"k8s.io/kubernetes/cmd/kube-apiserver/app"
 	"k8s.io/kubernetes/cmd/kube-apiserver/app/options"
 )
+
+// shutdownTimeout replaces upstream's minute: open watches never end by
+// themselves, and who holds one connects again anyway.
+const shutdownTimeout = 1500 * time.Millisecond
 
 // PublicFile is a file that everybody may read without credentials. A joining
 // node needs the CA before it can trust anything, so this cannot sit behind
@@ -69,6 +74,7 @@ func NewAPIServer(ctx context.Context, args []string, public []PublicFile) (*API
 	if err != nil {
 		return nil, fmt.Errorf("kube-apiserver: %w", err)
 	}
+	chain.GenericAPIServer.ShutdownTimeout = shutdownTimeout
 	inner := chain.GenericAPIServer.Handler.FullHandlerChain
 	chain.GenericAPIServer.Handler.FullHandlerChain = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if handler, ok := handlers[r.URL.Path]; ok {
