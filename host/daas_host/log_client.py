@@ -16,7 +16,7 @@ from typing import Final
 
 import structlog
 
-from daas_host.tiles import BootTiles
+from daas_host.tiles import BootTiles, TileCorrupt
 from daas_protocol.log_stream import LeafAck, LeafBatch, LogStreamDecoder, LogStreamError, encode_message, leaf_batches
 from daas_protocol.transport.endpoint import Endpoint, dial
 
@@ -157,7 +157,7 @@ class LogClient:
                 before = self.stats.leaves
                 try:
                     await self._session(disk)
-                except (LogRefused, LogStreamError) as error:
+                except (LogRefused, LogStreamError, TileCorrupt, IndexError) as error:
                     self._count(error)
                     log.error("log_refused", error=str(error))
                 except OSError as error:

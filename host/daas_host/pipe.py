@@ -88,10 +88,11 @@ class Side(asyncio.Protocol):
         self.peer = peer
         self._write = peer.transport.write
         if self.early:
-            self._write(b"".join(self.early))
-            self.early.clear()
+            # In this order: the write may overfill the peer, whose pause must be the last word.
             if not self.ended:
                 self.transport.resume_reading()
+            self._write(b"".join(self.early))
+            self.early.clear()
         if self.ended:
             self._end_peer()
 

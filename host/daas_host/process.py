@@ -156,9 +156,11 @@ class EnclaveProcess:
         return await asyncio.shield(self._finished)
 
     async def _finish(self) -> Exit:
-        status = await asyncio.to_thread(self._process.wait)
+        # The group is ended while the leader is a zombie: once it is reaped, its number may belong to somebody else.
+        await asyncio.to_thread(_await_exit, self._process)
         self._close_lifeline()
         kill_group(self.pid)
+        status = self._process.wait()
         if self._adopting:
             await end_orphans()
         await asyncio.wait(self._pumps, timeout=OUTPUT_GRACE_S)
@@ -256,6 +258,14 @@ def descendants(root: int) -> list[int]:
         found += children
         queue += children
     return found
+
+
+def _await_exit(process: subprocess.Popen[bytes]) -> None:
+    """Waits without reaping, where the system can (not macOS)."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        process.wait()
 
 
 def kill_group(pgid: int) -> None:

@@ -27,6 +27,8 @@ class BootProofs:
     def __init__(self, tiles_dir: Path, boot_id: bytes) -> None:
         self._folder = boot_folder(tiles_dir, boot_id)
         self.size = stored_size(self._folder)
+        # Of tiles below an unfinished one only: at most 255 a level, which each proof would compute again.
+        self._roots: dict[tuple[int, int], bytes] = {}
         self._whole = [self.size >> (TILE_HEIGHT * (level + 1)) for level in range(MAX_LEVEL + 1)]
 
     def root(self, size: int) -> bytes:
@@ -105,9 +107,14 @@ class BootProofs:
             # A writer that has finished the tiles below may be just about to write this one.
             with suppress(IndexError):
                 return read_tile(self._folder, level, number)[offset : offset + count]
-        return [
-            combine(self._hashes(level - 1, index * TILE_WIDTH, TILE_WIDTH)) for index in range(first, first + count)
-        ]
+        return [self._tile_root(level - 1, index) for index in range(first, first + count)]
+
+    def _tile_root(self, level: int, number: int) -> bytes:
+        root = self._roots.get((level, number))
+        if root is None:
+            root = combine(self._hashes(level, number * TILE_WIDTH, TILE_WIDTH))
+            self._roots[(level, number)] = root
+        return root
 
 
 def _split(count: int) -> int:

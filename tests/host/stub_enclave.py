@@ -11,7 +11,10 @@ import os
 import signal
 import subprocess
 import sys
+from hashlib import sha256
 from pathlib import Path
+
+from daas_protocol.log_stream import LeafBatch, encode_message, leaf_acks
 
 
 def note(file: Path, pid: int) -> None:
@@ -50,12 +53,30 @@ async def serve(api: str, log: str) -> None:
     print('{"event":"stub_stopping"}', file=sys.stderr, flush=True)
 
 
+async def serve_log(log: str) -> None:
+    """Hands over 1000 leaves, ten at a time, and says what was acknowledged in the end."""
+    leaves = [sha256(number.to_bytes(8, "big")).digest() for number in range(1000)]
+
+    async def hand_over(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for first in range(0, 1000, 10):
+            writer.write(encode_message(LeafBatch(bytes(range(16)), first, tuple(leaves[first : first + 10]))))
+        acks = leaf_acks()
+        while data := await reader.read(1000):
+            for ack in acks.feed(data):
+                print(f"acknowledged {ack.next_index}", flush=True)
+
+    await asyncio.start_unix_server(hand_over, log)
+    await lifeline_cut()
+
+
 def main(api: str, log: str, behaviour: str, file: Path) -> int:
     note(file, os.getpid())
     match behaviour:
         case "serve":
             # Like the enclave, it leaves its socket files to nobody but the host when it is killed.
             asyncio.run(serve(api, log))
+        case "serve-log":
+            asyncio.run(serve_log(log))
         case "hold":
             # Somebody else listens where the enclave would.
             print("holding", flush=True)

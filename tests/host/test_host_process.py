@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from daas_host.config import Limits
 from daas_host.launcher import backoff_ms
 from daas_host.process import LineSplitter, printable
 from daas_host.rotating_log import RotatingLog
+from daas_host.tiles import read_leaves
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="process mode's checks read /proc")
 STUB = Path(__file__).with_name("stub_enclave.py")
@@ -299,6 +301,15 @@ def test_metrics_have_stable_names_and_nothing_else_is_served(start: Callable[..
         assert line in text.splitlines()
     assert scrape(host, b"GET /else HTTP/1.1\r\n\r\n").startswith("HTTP/1.1 404")
     assert scrape(host, b"x" * 10_000) == ""
+    assert host.stop() == 0
+
+
+def test_the_log_of_a_running_enclave_is_kept(start: Callable[..., RunningHost]) -> None:
+    host = start("serve-log", metrics="tcp:127.0.0.1:0")
+    host.wait_for(lambda: b"acknowledged 1000" in host.output())
+    expected = [sha256(number.to_bytes(8, "big")).digest() for number in range(1000)]
+    assert read_leaves(host.folder / "tiles", bytes(range(16))) == expected
+    assert "daas_host_log_leaves_total 1000.0" in scrape(host, b"GET /metrics HTTP/1.1\r\n\r\n").splitlines()
     assert host.stop() == 0
 
 
