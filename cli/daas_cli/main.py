@@ -6,7 +6,14 @@ import sys
 
 import typer
 
-from . import bench_commands, instance_commands, key_commands, receipt_commands, run_commands
+from . import (
+    attestation_commands,
+    bench_commands,
+    instance_commands,
+    key_commands,
+    receipt_commands,
+    run_commands,
+)
 from .errors import CliError, ExitCode
 from .output import print_error
 
@@ -31,8 +38,8 @@ app = typer.Typer(
 instance_commands.add_to(app)
 run_commands.add_to(app)
 app.add_typer(key_commands.app, name="key")
-app.add_typer(receipt_commands.receipts, name="receipt")
-app.add_typer(receipt_commands.attestation, name="attestation")
+app.add_typer(receipt_commands.app, name="receipt")
+app.add_typer(attestation_commands.app, name="attestation")
 app.add_typer(bench_commands.app, name="bench")
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from daas_attestation import measurements
@@ -18,6 +19,8 @@ from daas_enclave.measured import PACKAGES, measured_files
 from .launch_files import Program
 
 NAME = "process-mode"
+KEPT = 200
+"""Older measurements of this instance that stay in the file; far below what the format allows."""
 
 
 def measured_paths(server: Program, etcd: Program | None) -> list[Path]:
@@ -32,11 +35,38 @@ def measured_paths(server: Program, etcd: Program | None) -> list[Path]:
     return found
 
 
-def write(path: Path, measured: Sequence[Path]) -> Measurement:
-    """Measures the files and makes them the only accepted measurement. Raises OSError, ValueError."""
-    pcrs = measure_process(measured_files(measured))
-    measurement = Measurement(
-        name=NAME, version=1, pcr0=pcrs[0], pcr1=pcrs[1], pcr2=pcrs[2], pcr8=None, valid_from=0, valid_to=None
-    )
-    measurements.dump(path, [measurement])
-    return measurement
+def succeed(known: Sequence[Measurement], pcrs: dict[int, bytes], now_ms: int) -> list[Measurement]:
+    """The measurements after a start with `pcrs` at `now_ms`: the others end now, so that old receipts can still be
+    judged at their own time while only the new measurement is accepted from now on."""
+    kept = list(known)[-KEPT:]
+    last = kept[-1] if kept else None
+    if last is not None and last.valid_to is None and last.pcrs == pcrs:
+        return kept
+    # An end must lie after the beginning, also when the clock was set back.
+    ended = [
+        replace(item, valid_to=max(now_ms, item.valid_from + 1)) if item.valid_to is None else item for item in kept
+    ]
+    version = 1 if last is None else last.version + 1
+    begin = 0 if last is None else max(now_ms, last.valid_from + 1)
+    return [
+        *ended,
+        Measurement(
+            name=NAME,
+            version=version,
+            pcr0=pcrs[0],
+            pcr1=pcrs[1],
+            pcr2=pcrs[2],
+            pcr8=None,
+            valid_from=begin,
+            valid_to=None,
+        ),
+    ]
+
+
+def write(path: Path, measured: Sequence[Path], now_ms: int) -> Measurement:
+    """Measures the files and makes them the only measurement accepted from now on. Raises OSError, ValueError."""
+    known = measurements.load(path) if path.exists() else ()
+    after = succeed(known, measure_process(measured_files(measured)), now_ms)
+    if tuple(after) != tuple(known):
+        measurements.dump(path, after)
+    return after[-1]

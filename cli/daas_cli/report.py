@@ -16,23 +16,15 @@ from .gateway_client import mapping
 from .home import Home
 from .output import program, stdout
 from .status import Seen
+from .trust import anchor_text
 from .up import UpResult
 
-SIMULATED = "simulated"
 MIB = 1024 * 1024
 
 
 def export_line(home: Home) -> str:
     """The line that makes kubectl use this instance."""
     return f"export KUBECONFIG={shlex.quote(str(home.kubeconfig))}"
-
-
-def anchor_text(attestation: Mapping[str, Any]) -> str:
-    """The trust anchor, with what it is worth."""
-    kind = str(attestation.get("anchor", "unknown"))
-    if kind == SIMULATED:
-        return "simulated: a development root made on this machine; proves nothing about hardware"
-    return kind
 
 
 def pcrs_of(attestation: Mapping[str, Any]) -> dict[str, str]:
@@ -85,7 +77,7 @@ def print_up(result: UpResult) -> None:
     _rows(
         console,
         [
-            ("trust anchor", anchor_text(attestation)),
+            ("trust anchor", anchor_text(str(attestation.get("anchor", "unknown")))),
             ("PCR0", pcrs.get("0", "unknown")),
             ("receipt key", str(attestation.get("public_key", "unknown"))),
             ("receipts", f"{kept if kept is not None else 'unknown'}, each verified before its answer was handed on"),
@@ -114,8 +106,8 @@ def print_status(seen: Seen) -> None:
     kept = receipts_kept(seen.view.gateway)
     if kept is not None:
         rows.append(("receipts", f"{kept} verified since the gateway's start"))
-    if seen.log:
-        rows.append(("log", f"{seen.log.get('size', '?')} leaves, root {seen.log.get('root', 'unknown')}"))
+    if seen.log is not None:
+        rows.append(("log", f"{seen.log.size} leaves, root {seen.log.root}"))
     rows += [
         ("gateway", seen.known.gateway_url),
         ("cluster", seen.known.cluster_id),
@@ -132,7 +124,7 @@ def _attested(seen: Seen) -> list[tuple[str, str]]:
     attestation = seen.view.attestation
     if not attestation:
         return []
-    rows = [("trust anchor", anchor_text(attestation))]
+    rows = [("trust anchor", anchor_text(str(attestation.get("anchor", "unknown"))))]
     # Unused registers are zero; showing a dozen of them would hide those that say something.
     rows += [(f"PCR{index}", value) for index, value in pcrs_of(attestation).items() if set(value) != {"0"}]
     rows.append(("receipt key", str(attestation.get("public_key", "unknown"))))

@@ -6,8 +6,11 @@ The enclave's words come through the gateway, which has verified their receipt; 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
+
+from daas_gateway import receipts
+from daas_protocol.receipt import SignedMessage
 
 from . import instance, lifecycle, processes
 from .errors import CliError
@@ -30,6 +33,14 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True)
+class LogHead:
+    """The enclave's log before the newest receipt that this boot signed for this gateway: `root` 32 bytes in hex."""
+
+    size: int
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """The whole; mappings are empty when that side says nothing."""
 
@@ -37,6 +48,7 @@ class Seen:
     known: Instance | None
     view: GatewayView = field(default_factory=GatewayView)
     components: tuple[Component, ...] = ()
+    log: LogHead | None = None
     problem: str = ""
     advice: str = ""
 
@@ -44,11 +56,6 @@ class Seen:
     def reachable(self) -> bool:
         """Whether the enclave's own status was read and verified."""
         return bool(self.view.enclave)
-
-    @property
-    def log(self) -> Mapping[str, Any]:
-        """Size and root of the boot's log."""
-        return mapping(mapping(self.view.enclave.get("requests")).get("log"))
 
     @property
     def notes(self) -> list[str]:
@@ -74,7 +81,7 @@ def read(home: Home) -> Seen:
     if known is None:
         return Seen(home, None, problem=f"there is no instance in {home.root}", advice="start one with `daas up`")
     view, why, advice = _ask_gateway(home, known)
-    return Seen(home, known, view, _components(home, view.enclave), why, advice)
+    return Seen(home, known, view, _components(home, view.enclave), newest_head(home, view), why, advice)
 
 
 def _ask_gateway(home: Home, known: Instance) -> tuple[GatewayView, str, str]:
@@ -86,6 +93,19 @@ def _ask_gateway(home: Home, known: Instance) -> tuple[GatewayView, str, str]:
         why = view.problem or "it has sent no status"
         return view, f"the enclave cannot be reached: {why}", "see `daas logs enclave` and `daas logs host`"
     return view, "", ""
+
+
+def newest_head(home: Home, view: GatewayView) -> LogHead | None:
+    """Size and root as signed in the newest kept receipt, if that is of the boot which the gateway talks to now."""
+    try:
+        newest = receipts.list_receipts(home.receipts, limit=1)
+        if not newest or newest[0].receipt.boot_id.hex() != view.attestation.get("boot_id"):
+            return None
+        message = SignedMessage.decode(newest[0].receipt.message)
+        signed = message.receipt() if newest[0].receipt.frame is None else message.stream_receipt()
+    except (OSError, ValueError):
+        return None
+    return LogHead(signed.sequence, signed.log_root.hex())
 
 
 def _components(home: Home, enclave: Mapping[str, Any]) -> tuple[Component, ...]:
@@ -156,7 +176,7 @@ def as_json(seen: Seen) -> dict[str, Any]:
         },
         "attestation": dict(seen.view.attestation),
         "receipts": seen.view.gateway.get("receipts"),
-        "log": dict(seen.log),
+        "log": None if seen.log is None else asdict(seen.log),
         "components": {
             part.name: {
                 "state": part.state,

@@ -24,7 +24,7 @@ from .errors import CliError, RefusedError, UnreachableError, UnreadableError
 from .gateway_client import GatewayClient, GatewayView, explain, mapping
 from .home import Home
 from .instance import Instance
-from .launch_files import LaunchInputs
+from .launch_files import LaunchInputs, Program
 from .output import Progress
 from .settings import Settings
 from .tail import last_lines, readable
@@ -84,8 +84,10 @@ def up(home: Home, settings: Settings, progress: Progress, *, ready_seconds: flo
 def _start(
     home: Home, settings: Settings, progress: Progress, known: Instance | None, began: float, ready_seconds: float
 ) -> UpResult:
-    with progress.step("Preparing keys, policy, measurements and configuration"):
-        inputs = prepare(home, settings, known)
+    with progress.step("Control-plane binary (compiled when the cache lacks it)"):
+        server, etcd = binaries.control_plane(settings.control_plane)
+    with progress.step("Keys, policy, measurements and configuration"):
+        inputs = prepare(home, settings, known, server, etcd)
     starter = lifecycle.Starter(home, inputs.instance)
     sizes = {name: lifecycle.log_size(home, name) for name in ("gateway", "host", "enclave")}
     try:
@@ -108,9 +110,10 @@ def _start(
     return UpResult(home, inputs.instance, False, namespaces, view, time.monotonic() - began)
 
 
-def prepare(home: Home, settings: Settings, known: Instance | None) -> LaunchInputs:
+def prepare(
+    home: Home, settings: Settings, known: Instance | None, server: Program, etcd: Program | None
+) -> LaunchInputs:
     """Everything that must exist before a process starts; what exists already is kept. Raises CliError."""
-    server, etcd = binaries.control_plane(settings.control_plane)
     chosen = known or instance.create(home, time.time_ns() // 1_000_000)
     chosen = instance.with_run_dir(instance.with_ports(chosen, settings.gateway.port), home)
     instance.save(home, chosen)
@@ -122,7 +125,7 @@ def prepare(home: Home, settings: Settings, known: Instance | None) -> LaunchInp
             DevelopmentCa.create(home.development_ca)
         write_own_kubeconfig(home, chosen)
         measured = measuring.measured_paths(server, etcd)
-        measuring.write(home.measurements, measured)
+        measuring.write(home.measurements, measured, time.time_ns() // 1_000_000)
         inputs = LaunchInputs(
             home, chosen, settings, server, etcd, measured, policy_file_anchor(home.policy.read_bytes())
         )
