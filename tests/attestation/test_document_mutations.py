@@ -4,7 +4,7 @@ One change is none: the twin signature (r, n - s) is as valid as (r, s), so noth
 """
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daas_attestation import cbor, cose
@@ -26,6 +26,9 @@ from support.nitro_documents import (
     Clock,
     World,
 )
+
+# A machine that is busy with other tests must not fail these.
+unhurried = settings(deadline=None)
 
 # Order of P-384 (FIPS 186-4, D.1.2.4).
 ORDER = int("ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973", 16)
@@ -49,6 +52,7 @@ def test_the_document_itself_is_accepted() -> None:
     verify_document(DOCUMENT, STRICT, NOW_MS)
 
 
+@unhurried
 @given(st.integers(0, len(DOCUMENT) * 8 - 1))
 def test_no_bit_can_be_flipped(bit: int) -> None:
     changed = bytearray(DOCUMENT)
@@ -56,6 +60,7 @@ def test_no_bit_can_be_flipped(bit: int) -> None:
     never_accepted(bytes(changed))
 
 
+@unhurried
 @given(st.sets(st.integers(0, len(DOCUMENT) * 8 - 1), min_size=2, max_size=16))
 def test_no_bits_can_be_flipped_with_a_warm_cache_either(bits: set[int]) -> None:
     cache = ChainCache()
@@ -66,11 +71,13 @@ def test_no_bits_can_be_flipped_with_a_warm_cache_either(bits: set[int]) -> None
     never_accepted(bytes(changed), cache)
 
 
+@unhurried
 @given(st.integers(0, len(DOCUMENT) - 1))
 def test_no_byte_can_be_cut_off(length: int) -> None:
     never_accepted(DOCUMENT[:length])
 
 
+@unhurried
 @given(st.integers(0, len(DOCUMENT)), st.binary(min_size=1, max_size=8))
 def test_no_byte_can_be_put_in(position: int, more: bytes) -> None:
     # The one byte that may stand before a document is the tag, and it is looked at on its own below.
@@ -79,16 +86,19 @@ def test_no_byte_can_be_put_in(position: int, more: bytes) -> None:
     never_accepted(DOCUMENT[:position] + more + DOCUMENT[position:])
 
 
+@unhurried
 @given(st.integers(0, len(DOCUMENT) - 1), st.integers(1, 64))
 def test_no_bytes_can_be_left_out(position: int, count: int) -> None:
     never_accepted(DOCUMENT[:position] + DOCUMENT[position + count :])
 
 
+@unhurried
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_are_refused(data: bytes) -> None:
     never_accepted(data)
 
 
+@unhurried
 @given(st.integers(1, 100_000), st.integers(1, 100_000))
 def test_signatures_made_up_are_refused(r: int, s: int) -> None:
     never_accepted(_with_signature(r, s))
@@ -119,6 +129,7 @@ def test_the_tag_is_the_other_difference_that_does_not_matter() -> None:
     verify_document(b"\xd2" + DOCUMENT, STRICT, NOW_MS)
 
 
+@unhurried
 @given(st.data())
 def test_payloads_of_any_shape_under_a_true_signature_make_attestation_errors_only(data: st.DataObject) -> None:
     """The leaf signs here whatever it is given: the decoder's own limits are all there is."""
@@ -140,6 +151,7 @@ def test_payloads_of_any_shape_under_a_true_signature_make_attestation_errors_on
     raise AssertionError("accepted")
 
 
+@unhurried
 @given(st.data())
 def test_certificates_changed_under_a_true_signature_make_attestation_errors_only(data: st.DataObject) -> None:
     true = parse_unverified(DOCUMENT)

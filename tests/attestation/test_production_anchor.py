@@ -51,11 +51,11 @@ def test_nothing_that_looks_like_the_aws_anchor_is_one() -> None:
     [
         lambda: replace(production(AwsAnchor()), allow_debug=True),
         lambda: replace(production(AwsAnchor()), policies=[]),
-        lambda: replace(production(AwsAnchor()), policies=None),
-        lambda: replace(production(AwsAnchor()), nonce=None),
+        lambda: replace(production(AwsAnchor()), policies=None),  # type: ignore[arg-type]
+        lambda: replace(production(AwsAnchor()), nonce=None),  # type: ignore[arg-type]
         lambda: replace(production(AwsAnchor()), nonce=bytes(16)),
-        lambda: replace(production(AwsAnchor()), binding=None),
-        lambda: replace(production(AwsAnchor()), anchor=DevelopmentAnchor(b"root")),
+        lambda: replace(production(AwsAnchor()), binding=None),  # type: ignore[arg-type]
+        lambda: replace(production(AwsAnchor()), anchor=DevelopmentAnchor(b"root")),  # type: ignore[arg-type]
     ],
 )
 def test_production_leaves_no_comparison_out(build: Callable[[], ProductionExpectation]) -> None:

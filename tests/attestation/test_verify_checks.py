@@ -44,6 +44,7 @@ from support.nitro_documents import (
     REGIONAL,
     ROOT,
     Chain,
+    Fields,
     World,
     build_chain,
     payload_fields,
@@ -104,9 +105,9 @@ def test_the_tag_may_be_there_and_only_as_18(world: World) -> None:
 
 @pytest.mark.parametrize("protected", [{1: -7}, {1: -35, 4: b"k"}, {}, {1: -36}, [1, -35], {"1": -35}])
 def test_no_other_algorithm_is_known(world: World, protected: cbor.CborValue) -> None:
-    _, unprotected, payload, signature = cbor.decode(world.document())  # type: ignore[misc]
-    data = cbor.encode([cbor.encode(protected), unprotected, payload, signature])  # type: ignore[has-type]
-    refused(data, world.expectation, AlgorithmError)
+    parts = cbor.decode(world.document())
+    assert isinstance(parts, list)
+    refused(cbor.encode([cbor.encode(protected), *parts[1:]]), world.expectation, AlgorithmError)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +187,7 @@ def test_another_key_than_the_leafs_is_refused(good_chain: Chain, expectation: E
     ],
     ids=repr,
 )
-def test_fields_out_of_their_bounds_are_refused(
-    good_chain: Chain, expectation: Expectation, changes: dict[int | str, cbor.CborValue]
-) -> None:
+def test_fields_out_of_their_bounds_are_refused(good_chain: Chain, expectation: Expectation, changes: Fields) -> None:
     refused(signed(good_chain, payload_fields(good_chain) | changes), expectation, DocumentFieldError)
 
 
@@ -237,8 +236,8 @@ def test_debug_mode_is_refused_unless_asked_for(good_chain: Chain, expectation: 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
 def test_every_pcr_is_compared(good_chain: Chain, expectation: Expectation, index: int) -> None:
-    pcrs = PCRS | {index: b"\x99" * 48}
-    error = refused(signed(good_chain, payload_fields(good_chain, pcrs=dict(pcrs))), expectation, PcrMismatchError)
+    pcrs: Fields = {other: b"\x99" * 48 if other == index else value for other, value in PCRS.items()}
+    error = refused(signed(good_chain, payload_fields(good_chain, pcrs=pcrs)), expectation, PcrMismatchError)
     assert (error.expected.split()[:2], error.actual) == ([f"PCR{index}", PCRS[index].hex()], "99" * 48)
 
 
@@ -247,7 +246,7 @@ def test_every_pcr_is_compared(good_chain: Chain, expectation: Expectation, inde
 def test_a_pcr_that_is_not_there_is_no_match_and_no_zero(
     good_chain: Chain, expectation: Expectation, index: int, allow_debug: bool
 ) -> None:
-    pcrs: dict[int | str, cbor.CborValue] = {other: value for other, value in PCRS.items() if other != index}
+    pcrs: Fields = {other: value for other, value in PCRS.items() if other != index}
     zero = replace(MEASUREMENT, **{f"pcr{index}": ZERO})  # type: ignore[arg-type]
     for policies in ([MEASUREMENT], [zero], None):
         wanted = replace(expectation, policies=policies, allow_debug=allow_debug)
@@ -256,17 +255,18 @@ def test_a_pcr_that_is_not_there_is_no_match_and_no_zero(
 
 def test_pcr8_is_compared_where_the_measurement_has_one(good_chain: Chain, expectation: Expectation) -> None:
     wanted = replace(expectation, policies=[replace(MEASUREMENT, pcr8=b"\x88" * 48)])
-    signed_image: dict[int | str, cbor.CborValue] = {**PCRS, 8: b"\x88" * 48}
+    unsigned: Fields = {index: value for index, value in PCRS.items()}  # noqa: C416
+    signed_image: Fields = unsigned | {8: b"\x88" * 48}
     verify_document(signed(good_chain, payload_fields(good_chain, pcrs=signed_image)), wanted, NOW_MS)
     refused(signed(good_chain, payload_fields(good_chain)), wanted, PcrMismatchError)
-    refused(signed(good_chain, payload_fields(good_chain, pcrs=dict(PCRS))), wanted, PcrMissingError)
+    refused(signed(good_chain, payload_fields(good_chain, pcrs=unsigned)), wanted, PcrMissingError)
 
 
 def test_pcrs_are_matched_by_index_and_never_by_place(good_chain: Chain, expectation: Expectation) -> None:
-    pcrs: dict[int | str, cbor.CborValue] = {20: b"\x20" * 48, 2: PCRS[2], 16: b"\x16" * 48, 1: PCRS[1], 0: PCRS[0]}
+    pcrs: Fields = {20: b"\x20" * 48, 2: PCRS[2], 16: b"\x16" * 48, 1: PCRS[1], 0: PCRS[0]}
     verified = verify_document(signed(good_chain, payload_fields(good_chain, pcrs=pcrs)), expectation, NOW_MS)
     assert verified.pcrs[20] == b"\x20" * 48
-    shifted: dict[int | str, cbor.CborValue] = {1: PCRS[0], 2: PCRS[1], 3: PCRS[2], 0: ZERO}
+    shifted: Fields = {1: PCRS[0], 2: PCRS[1], 3: PCRS[2], 0: ZERO}
     refused(signed(good_chain, payload_fields(good_chain, pcrs=shifted)), expectation, PcrMismatchError)
 
 

@@ -65,7 +65,7 @@ class Link:
     issuer: str | None = None
     signer: ec.EllipticCurvePrivateKey | None = None
     curve: ec.EllipticCurve = field(default_factory=ec.SECP384R1)
-    digest: hashes.HashAlgorithm = field(default_factory=hashes.SHA384)
+    digest: hashes.SHA256 | hashes.SHA384 | hashes.SHA512 = field(default_factory=hashes.SHA384)
     extensions: tuple[tuple[x509.ExtensionType, bool], ...] = ()
 
 
