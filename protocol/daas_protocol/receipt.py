@@ -30,7 +30,7 @@ MAX_HEADER_CHARACTERS = 4 * ((MAX_SIGNED_MESSAGE_BYTES + 2) // 3)
 _PREFIX = struct.Struct("<BQ")
 _HEAD = struct.Struct("<32sB16sQB32s32s")
 _TAIL = struct.Struct("<HB32sQB32s")
-_MAILBOX = struct.Struct("<BQQQ")
+_MAILBOX = struct.Struct("<QQQ")
 _STREAM = struct.Struct("<QQB32sB")
 _UPGRADE_CLOSE = struct.Struct("<QQ")
 
@@ -77,7 +77,7 @@ class MailboxRef:
 
     def to_bcs(self) -> bytes:
         try:
-            packed = _MAILBOX.pack(1, self.seq, self.round_checkpoint, self.revision)[1:]
+            packed = _MAILBOX.pack(self.seq, self.round_checkpoint, self.revision)
         except struct.error as error:
             raise BcsError("a field of MailboxRef is not an unsigned 64-bit integer") from error
         digest = self.delivery_digest

@@ -147,8 +147,10 @@ def test_a_hostile_length_is_refused_before_a_byte_behind_it_is_stored() -> None
 
 
 def test_caps_hold_when_writing_too() -> None:
-    frames.encode_frame(b"x" * frames.MAX_FRAME_DATA, b"r" * MAX_SIGNED_MESSAGE_BYTES)
-    frames.encode_pipe(0, b"x" * frames.MAX_PIPE_PAYLOAD)
+    largest = (b"x" * frames.MAX_FRAME_DATA, b"r" * MAX_SIGNED_MESSAGE_BYTES)
+    assert frames.FrameDecoder().feed(frames.encode_frame(*largest)) == [largest]
+    payload = b"x" * frames.MAX_PIPE_PAYLOAD
+    assert frames.PipeDecoder().feed(frames.encode_pipe(0, payload)) == [(frames.PipeType.DATA, payload)]
     for error, call in (
         (frames.FrameDataLengthError, lambda: frames.encode_frame(b"x" * (frames.MAX_FRAME_DATA + 1), b"r")),
         (frames.FrameReceiptLengthError, lambda: frames.encode_frame(b"", b"")),
@@ -177,8 +179,13 @@ def test_the_largest_batch_passes_and_one_leaf_more_does_not() -> None:
 
 
 def test_a_batch_never_counts_past_u64() -> None:
-    with pytest.raises(BcsError):
-        log_stream.LeafBatch(b"b" * 16, 2**64 - 1, (b"h" * 32,))
+    for first, leaves in ((2**64 - 1, (b"h" * 32,)), (2**64, ()), (-1, ())):
+        with pytest.raises(BcsError):
+            log_stream.LeafBatch(b"b" * 16, first, leaves)
+    for index in (2**64, -1):
+        with pytest.raises(BcsError):
+            log_stream.LeafAck(b"b" * 16, index).to_bcs()
+    assert log_stream.LeafBatch(b"b" * 16, 2**64 - 2, (b"h" * 32,)).to_bcs()
 
 
 def test_a_message_of_right_length_and_wrong_content_is_refused_by_name() -> None:

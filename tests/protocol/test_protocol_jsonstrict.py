@@ -80,6 +80,7 @@ def test_the_size_is_compared_before_parsing() -> None:
 
 def test_the_deepest_allowed_value_is_read() -> None:
     assert jsonstrict.loads("[" * 64 + "]" * 64)
+    assert jsonstrict.loads('{"a":' * 64 + "1" + "}" * 64)
 
 
 def test_an_object_is_asked_for_by_name() -> None:

@@ -113,6 +113,29 @@ def test_integers_out_of_range_are_refused(name: str, bits: int) -> None:
             dataclasses.replace(RECEIPT, **{name: wrong}).to_bcs()
 
 
+def test_numbers_of_a_mailbox_a_close_and_a_frame_are_u64() -> None:
+    stream = receipt.StreamReceipt(
+        *(getattr(RECEIPT, field.name) for field in dataclasses.fields(RECEIPT)), 0, 0, b"r" * 32, False
+    )
+    for wrong in (-1, 2**64):
+        for value in (
+            receipt.MailboxRef(wrong, 0, 0, None),
+            receipt.MailboxRef(0, wrong, 0, None),
+            receipt.MailboxRef(0, 0, wrong, None),
+            receipt.UpgradeClose(wrong, 0),
+            receipt.UpgradeClose(0, wrong),
+            dataclasses.replace(stream, index=wrong),
+            dataclasses.replace(stream, offset=wrong),
+        ):
+            with pytest.raises(BcsError):
+                value.to_bcs()
+        with pytest.raises(BcsError):
+            receipt.signing_bytes(receipt.Intent.RECEIPT, wrong, b"")
+    for value in (receipt.MailboxRef(0, 0, 0, b"x" * 31), dataclasses.replace(stream, running_digest=b"x" * 33)):
+        with pytest.raises(BcsError):
+            value.to_bcs()
+
+
 def test_a_signed_message_is_never_longer_than_its_cap() -> None:
     room = receipt.MAX_SIGNED_MESSAGE_BYTES - 9 - 64
     fits = receipt.SignedMessage(receipt.Intent.SNAPSHOT, 0, b"x" * room, b"s" * 64)

@@ -174,5 +174,7 @@ def test_lengths_are_checked_when_writing() -> None:
     for call in (sui.address_of, sui.format_address, sui.encode_suiprivkey):
         with pytest.raises(ValueError):
             call(bytes(31))
+    longest = bytes(sui.MAX_PERSONAL_MESSAGE_BYTES)
+    assert sui.verify_personal_message(longest, sui.sign_personal_message(KEY, longest))
     with pytest.raises(sui.SuiSignatureError):
         sui.verify_personal_message(bytes(sui.MAX_PERSONAL_MESSAGE_BYTES + 1), PERSONAL_SIGNATURE)
