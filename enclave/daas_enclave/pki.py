@@ -165,10 +165,11 @@ def issue(
     organization: str | None = None,
     server: bool = False,
     client: bool = False,
+    server_name: str = "localhost",
     entropy: Entropy,
     now_ms: int,
 ) -> Leaf:
-    """A certificate by `authority` with a fresh key; a server's is for 127.0.0.1 and localhost."""
+    """A certificate by `authority` with a fresh key; a server's is for 127.0.0.1 and `server_name`."""
     key = p256_key(entropy)
     attributes = [x509.NameAttribute(NameOID.COMMON_NAME, common_name)]
     if organization is not None:
@@ -192,7 +193,7 @@ def issue(
         )
     )
     if server:
-        names = [x509.DNSName("localhost"), x509.IPAddress(LOOPBACK)]
+        names = [x509.DNSName(server_name), x509.IPAddress(LOOPBACK)]
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     certificate = builder.sign(authority.key, hashes.SHA256())
     return Leaf(certificate.public_bytes(serialization.Encoding.PEM), key)

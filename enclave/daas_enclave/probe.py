@@ -55,7 +55,7 @@ async def get(target: HttpsTarget) -> tuple[int, bytes]:
         head = f"GET {target.path} HTTP/1.1\r\nHost: {target.server_name}\r\nConnection: close\r\n\r\n"
         response = await connection.request(head.encode("ascii"))
         body, whole = await response.read_up_to(MAX_BODY_BYTES)
-        if not whole:
+        if not whole or len(body) > MAX_BODY_BYTES:
             raise ConnectionError(f"the answer is over {MAX_BODY_BYTES} bytes")
         return response.status, body
     finally:
