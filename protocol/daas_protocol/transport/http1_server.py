@@ -212,7 +212,7 @@ class ServerConnection(asyncio.Protocol):
             self._continue()
 
     def _continue(self) -> None:
-        """Asks for a body whose sender waits for it (RFC 9110 section 10.1.1), unless its stated length is over the cap."""
+        """Asks for a body whose sender waits for it (RFC 9110 section 10.1.1), unless it is stated over the cap."""
         for name, value in self._headers:
             if name == b"content-length" and value.isdigit() and int(value[:20]) > self._limits.body_bytes:
                 raise BodyTooLarge(f"request body over {self._limits.body_bytes} bytes")
