@@ -1,4 +1,4 @@
-"""A client of the gateway that shows bytes as they come: what a refused answer looks like matters as much as a good one."""
+"""A client of the gateway that shows bytes as they come: how a refused answer looks matters as much as a good one."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Reply:
     def reason(self) -> str:
         """The reason of a Status, which is what a refusal must be."""
         status = self.json()
-        assert status["kind"] == "Status" and status["status"] == "Failure"
+        assert (status["kind"], status["status"]) == ("Status", "Failure")
         assert status["code"] == self.status
         return str(status["reason"])
 
