@@ -33,7 +33,11 @@ CHALLENGE_SECONDS: Final = 15.0
 ACQUIRE_SECONDS: Final = 30.0
 DIAL_BACKOFF: Final = (0.1, 0.4)
 """Waits between attempts to connect: a host that restarts is back within a second; one that is down is named soon."""
-HANDSHAKES_AT_ONCE: Final = 16
+BUSY_BACKOFF: Final = (0.2, 0.5, 1.0, 1.0)
+"""Waits when the enclave makes no document now because it makes too many for others."""
+BUSY_STATUS: Final = 429
+HANDSHAKES_AT_ONCE: Final = 4
+"""Half of the documents an enclave makes at once for all its gateways; they are made one after another anyway."""
 MAX_DOCUMENT_BYTES: Final = 0x3000
 MAX_RETIRED: Final = 1024
 MAINTAIN_SECONDS: Final = 5.0
@@ -84,6 +88,8 @@ async def challenge(
         raise errors.AttestationUnavailable(f"no attestation document within {CHALLENGE_SECONDS:.0f} s") from None
     except (ConnectionClosed, ResponseMalformed) as problem:
         raise errors.EnclaveUnreachable(f"the attestation challenge was not answered: {problem}") from None
+    if response.status == BUSY_STATUS:
+        raise errors.EnclaveBusy("the enclave makes too many attestation documents at once")
     if response.status != 200 or not complete:
         raise errors.AttestationUnavailable(
             f"the challenge was answered with HTTP {response.status} and {len(document)} bytes instead of a document"
@@ -185,7 +191,7 @@ class ChannelPool:
         await self._wait_for_slot()
         self._connecting += 1
         try:
-            channel = await self._connect_with_backoff()
+            channel = await self._connect_with_backoff(fresh=fresh)
         finally:
             self._connecting -= 1
             self._wake()
@@ -235,16 +241,23 @@ class ChannelPool:
 
     # ---- connecting
 
-    async def _connect_with_backoff(self) -> Channel:
-        for wait in (*DIAL_BACKOFF, None):
+    async def _connect_with_backoff(self, *, fresh: bool) -> Channel:
+        unreachable, busy = iter(DIAL_BACKOFF), iter(BUSY_BACKOFF)
+        while True:
             try:
                 async with self._handshakes:
-                    return await self._connect()
+                    # While this one waited for its turn, another may have given a channel back.
+                    idle = None if fresh else self.take()
+                    return idle if idle is not None else await self._connect()
             except (errors.HostUnreachable, errors.EnclaveUnreachable):
+                wait = next(unreachable, None)
+                if wait is None or self._closed:
+                    raise
+            except errors.EnclaveBusy:
+                wait = next(busy, None)
                 if wait is None or self._closed:
                     raise
             await asyncio.sleep(wait)
-        raise AssertionError("unreachable: the last attempt raises")
 
     async def _connect(self) -> Channel:
         connection = await self._connector()

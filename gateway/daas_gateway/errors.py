@@ -175,6 +175,13 @@ class AttestationUnavailable(GatewayError):
     code = 503
 
 
+class EnclaveBusy(GatewayError):
+    """The enclave has no capacity to attest one more connection now."""
+
+    code = 503
+    advice = "Try again"
+
+
 class SessionRefused(GatewayError):
     """The enclave answered a session post with a verified refusal."""
 

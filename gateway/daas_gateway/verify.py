@@ -14,6 +14,7 @@ from typing import Final, Generic, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from daas_gateway import errors
+from daas_protocol.frames import split_close
 from daas_protocol.receipt import (
     MAX_HEADER_CHARACTERS,
     Intent,
@@ -21,7 +22,6 @@ from daas_protocol.receipt import (
     ReceiptSignatureError,
     SignedMessage,
     StreamReceipt,
-    UpgradeClose,
     decode_base64,
     verify,
 )
@@ -34,8 +34,6 @@ SEQUENCE_LIMIT: Final = 2**63
 UNAUTHORIZED: Final = 401
 BAD_REQUEST: Final = 400
 SWITCHING: Final = 101
-CLOSE_BYTES: Final = 16
-"""bcs(UpgradeClose)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +200,11 @@ def check_closing(
     `to_enclave` and `from_enclave` are this gateway's counts of bytes. The enclave must have sent exactly what arrived
     here, and cannot have received more than was sent to it. Raises subclasses of CheckFailed.
     """
-    body, raw = payload[:CLOSE_BYTES], payload[CLOSE_BYTES:]
+    try:
+        counts, raw = split_close(payload)
+    except ValueError as problem:
+        raise errors.ReceiptMalformed("counts and a receipt in the closing frame", problem) from None
+    body = counts.to_bcs()
     message = _signed(raw, expected, Intent.STREAM_RECEIPT)
     receipt = _stream_receipt(message)
     _fields(receipt, expected, SWITCHING, message.timestamp_ms, now_ms, held_ms)
@@ -212,7 +214,6 @@ def check_closing(
         raise errors.CloseReceiptWrong("index 1, offset 0, last", shape)
     if receipt.running_digest != receipt.body_digest:
         raise errors.CloseReceiptWrong(receipt.body_digest, receipt.running_digest)
-    counts = UpgradeClose.from_bcs(body)
     if counts.sent != from_enclave:
         raise errors.CloseReceiptWrong(f"{from_enclave} bytes sent by the enclave", counts.sent)
     if counts.received > to_enclave:

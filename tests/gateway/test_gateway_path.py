@@ -216,6 +216,16 @@ async def test_a_new_boot_is_attested_gets_the_session_and_the_old_one_never_com
     assert "superseded" in reply.json()["message"]
 
 
+async def test_an_enclave_that_is_busy_attesting_others_is_asked_again(world: World, client: Client) -> None:
+    world.double.busy = 2
+    assert (await client.get("/api")).status == 200
+    world.double.busy = 100
+    for connection in list(world.double.connections):
+        connection.abort()
+    reply = await client.get("/api")
+    assert (reply.status, reply.reason) == (503, "EnclaveBusy")
+
+
 async def test_a_host_that_is_down_is_named(world: World, client: Client) -> None:
     await world.double.stop()
     reply = await client.get("/api")

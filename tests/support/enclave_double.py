@@ -124,6 +124,7 @@ class EnclaveDouble:
         self.seen: list[Seen] = []
         self.sessions: dict[bytes, bytes] = {}
         self.posts = 0
+        self.busy = 0
         self.challenges: list[bytes] = []
         self.documents: list[bytes] = []
         self.sent_receipts: list[bytes] = []
@@ -212,6 +213,10 @@ class EnclaveDouble:
         tamper = self.tamper if self.tamper.only(target) else Tamper()
         if target.startswith("/daas/v1/attestation?nonce="):
             nonce = bytes.fromhex(target.rpartition("=")[2])
+            if self.busy:
+                self.busy -= 1
+                connection.send(429, [JSON], b"{}")
+                return
             self.challenges.append(nonce)
             document = self.nsm.attestation(
                 nonce=self.tamper.nonce(nonce), user_data=self.binding.to_bcs(), public_key=self.public_key
