@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daas_host.config import MAX_CONFIG_BYTES, ConfigError, Limits, load, parse
@@ -102,6 +102,7 @@ def test_only_strict_bounded_json_is_read(data: bytes) -> None:
         parse(data)
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(),
