@@ -30,7 +30,6 @@ more than the read.
 MAX_SWEEP_S: Final = 60.0
 ACCEPT_PAUSE_S: Final = 0.1
 """After a failed accept (out of descriptors): without a pause the loop would spin on the same error."""
-QUEUE_FULL_PAUSE_S: Final = 0.01
 KEEPALIVE_S: Final = 60
 """A watch may be silent for an hour; TCP keep-alive finds a vanished peer in minutes."""
 
@@ -293,10 +292,9 @@ class PipeServer:
     async def _dial(self, client: socket.socket) -> socket.socket | None:
         try:
             _tune(client)
-            async with asyncio.timeout(self._limits.connect_timeout_s):
-                enclave = await self._dial_until_connected()
+            enclave = await endpoints.dial(self._target, self._limits.connect_timeout_s)
             _tune(enclave)
-        except (OSError, ValueError) as error:
+        except OSError as error:
             self.stats.refused["enclave_unreachable"] += 1
             if self._reachable:
                 # Once per outage: whoever can connect must not be able to fill the log.
@@ -307,19 +305,6 @@ class PipeServer:
             self._reachable = True
             log.info("enclave_reachable")
         return enclave
-
-    async def _dial_until_connected(self) -> socket.socket:
-        # A Unix socket whose listener's queue is full answers EAGAIN, which event loops take for "in progress" and then
-        # for success; the socket is not connected. The queue empties as the enclave accepts.
-        while True:
-            enclave = await endpoints.dial(self._target, self._limits.connect_timeout_s)
-            try:
-                enclave.getpeername()
-            except OSError:
-                enclave.close()
-            else:
-                return enclave
-            await asyncio.sleep(QUEUE_FULL_PAUSE_S)
 
     def _fail(self, pair: Pair, error: BaseException) -> None:
         pair.abort()
