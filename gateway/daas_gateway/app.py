@@ -24,6 +24,7 @@ from daas_gateway.filters import RequestFilter
 from daas_gateway.forward import Forwarder
 from daas_gateway.local_tls import ensure_local_tls
 from daas_gateway.metrics import Metrics
+from daas_gateway.receipts import count_receipts
 from daas_gateway.server import LocalServer
 from daas_gateway.session import Sessions, SessionTerms
 from daas_gateway.store import KeptAttestation, KeptReceipt, ReceiptStore
@@ -35,6 +36,8 @@ from daas_protocol.transport.streams import serve
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 GAUGES_SECONDS: Final = 2.0
+DRAIN_SECONDS: Final = 2.0
+"""For answers under way when the gateway is stopped; watches do not end by themselves and are cut after it."""
 RENEW_CHECK_SECONDS: Final = 3600.0
 
 log = structlog.get_logger("daas.gateway")
@@ -141,8 +144,8 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.server.close(DRAIN_SECONDS)
         self.forwarder.close()
-        await self.server.close()
         self.pool.close()
         await asyncio.to_thread(self.store.close)
         log.info("gateway_stopped")
@@ -226,6 +229,7 @@ class Gateway:
                 "problem": None if problem is None else {"reason": problem.reason, "message": str(problem)},
                 "receipts": {
                     "verified": int(self.metrics.receipts._value.get()),
+                    "kept": await asyncio.to_thread(count_receipts, self._config.receipts_db),
                     "waiting": self.store.waiting,
                     "database": str(self._config.receipts_db),
                 },

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -53,6 +54,9 @@ class LocalServer:
         self._local = local
         self._metrics = metrics
         self._connections: set[ServerConnection] = set()
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
 
     def connection(self) -> ServerConnection:
         """A protocol for one accepted connection."""
@@ -66,6 +70,16 @@ class LocalServer:
 
     async def handle(self, request: Request, client: ServerConnection) -> None:
         """Answers one request. Never hands on anything that was not verified."""
+        self._under_way += 1
+        self._quiet.clear()
+        try:
+            await self._handle(request, client)
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._quiet.set()
+
+    async def _handle(self, request: Request, client: ServerConnection) -> None:
         try:
             authorization = host = None
             for name, value in request.headers:
@@ -127,8 +141,11 @@ class LocalServer:
         status, body = await endpoint()
         client.send(status, JSON_HEADERS, body)
 
-    async def close(self) -> None:
-        """Cuts what is still connected."""
+    async def close(self, drain_seconds: float) -> None:
+        """Waits for answers under way (a write that is cut has an unknown outcome), then cuts what is connected."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(drain_seconds):
+                await self._quiet.wait()
         for connection in list(self._connections):
             connection.abort()
         await asyncio.sleep(0)

@@ -267,6 +267,30 @@ async def test_refusals_of_kubernetes_pass_as_they_are(world: World, client: Cli
     assert (reply.status, reply.body) == (403, b'{"kind":"Status","code":403}')
 
 
+async def test_an_answer_under_way_is_given_before_the_gateway_stops(world: World, start) -> None:
+    gateway, client = await start()
+    world.double.answers["/api/v1/x"] = Answer(b"done", delay=0.5)
+    asked = asyncio.create_task(client.ask("POST", "/api/v1/x", b"{}"))
+    while not world.double.seen:
+        await asyncio.sleep(0.01)
+    await gateway.stop()
+    assert (await asked).body == b"done"
+
+
+async def test_more_requests_than_channels_wait_and_are_then_refused_by_name(world: World, start, monkeypatch) -> None:
+    from daas_gateway import channel
+
+    monkeypatch.setattr(channel, "ACQUIRE_SECONDS", 0.5)
+    gateway, client = await start()
+    gateway.pool._max_total = 2
+    world.double.answers["/slow"] = Answer(delay=0.1)
+    assert {reply.status for reply in await asyncio.gather(*(client.get("/slow") for _ in range(5)))} == {200}
+    world.double.answers["/slow"] = Answer(delay=3)
+    replies = await asyncio.gather(*(client.get("/slow") for _ in range(4)))
+    assert sorted(reply.status for reply in replies) == [200, 200, 503, 503]
+    assert {reply.reason for reply in replies if reply.status == 503} == {"ChannelsExhausted"}
+
+
 async def test_headers_outside_the_known_ones_are_not_handed_on(world: World, client: Client) -> None:
     world.double.tamper = Tamper(headers=lambda headers: [*headers, (b"set-cookie", b"a=b"), (b"warning", b"299 - x")])
     reply = await client.get("/api")
