@@ -24,6 +24,7 @@ _POLICIES: Final = frozenset({"validatingadmissionpolicies", "validatingadmissio
 _REFUSED_HEADERS: Final = (b"impersonate-", b"x-remote-")
 """Prefixes (lower case) of headers that tell the API server who is asking."""
 
+_INSECURE: Final = "insecureSkipTLSVerifyBackend"
 _FREE_READS: Final = frozenset({"/", "/api", "/apis", "/version"})
 _FREE_TREES: Final = ("/openapi/", "/healthz", "/livez", "/readyz")
 _SELF_REVIEWS: Final = frozenset(
@@ -49,6 +50,7 @@ class Door(Enum):
     OUR_RBAC = "this role or binding, or a collection that may hold it, belongs to the enclave"
     IMPERSONATION = "Impersonate-* and X-Remote-* headers are the enclave's alone"
     NON_RESOURCE = "this path is neither a resource nor discovery, OpenAPI, version or health"
+    UNVERIFIED_KUBELET = "a kubelet whose certificate nobody checked is not asked: its answer would be signed"
     UPGRADE = "only exec, attach and portforward of pods can be upgraded"
 
 
@@ -91,6 +93,8 @@ def check(info: RequestInfo, *, upgrade: bool) -> Passage:
         return _non_resource(info)
     if "proxy" in info.parts[2:]:
         raise DoorClosed(Door.PROXY)
+    if info.query.get(_INSECURE, "false") not in ("false", "0"):
+        raise DoorClosed(Door.UNVERIFIED_KUBELET)
     if upgrade and not info.is_connect:
         raise DoorClosed(Door.UPGRADE)
     if info.verb in _WRITES or info.subresource:

@@ -13,9 +13,9 @@ from typing import Final
 import structlog
 
 from daas_enclave.leaf_buffer import LeafBuffer
-from daas_protocol.bcs import BcsError
-from daas_protocol.log_stream import LeafAck, LeafBatch, LogStreamError, encode_message, leaf_acks
+from daas_protocol.log_stream import LeafAck, LeafBatch, encode_message, leaf_acks
 from daas_protocol.transport import streams
+from daas_protocol.transport.http1_common import as_transport
 
 BATCH_SECONDS: Final = 0.05
 """Leaves wait that long for company: a message for each would cost more than the receipt."""
@@ -33,8 +33,7 @@ class LogConnection(asyncio.Protocol):
         self.sent = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport) or hasattr(transport, "write")
-        self._transport = transport  # type: ignore[assignment]
+        self._transport = as_transport(transport)
         self.sent = self._port.leaves.first
         self._port.connected(self)
 
@@ -53,7 +52,7 @@ class LogConnection(asyncio.Protocol):
         try:
             for ack in self._decoder.feed(data):
                 self._acknowledged(ack)
-        except (LogStreamError, BcsError, ValueError) as error:
+        except ValueError as error:
             _log.warning("log_port_ack_refused", problem=str(error))
             self.close()
 
@@ -110,10 +109,9 @@ class LogPort:
     def attached(self) -> bool:
         return self._current is not None
 
-    async def stop(self, timeout_seconds: float) -> None:
-        """Waits until the host has acknowledged everything, at most `timeout_seconds`; then closes."""
+    async def stop(self, deadline: float) -> None:
+        """Waits until the host has acknowledged everything, at most until `deadline` (loop time); then closes."""
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout_seconds
         while self._current is not None and self.leaves.first < self.leaves.next and loop.time() < deadline:
             self._current.send()
             await asyncio.sleep(BATCH_SECONDS)

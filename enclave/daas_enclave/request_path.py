@@ -21,13 +21,10 @@ from daas_enclave.signer import ReceiptSigner
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import Limits, ServerConnection
 
-MAX_CONNECTIONS: Final = 2048
-"""A gateway opens one for each request under way and keeps a few; each costs about 50 KB."""
+MAX_CONNECTIONS: Final = 1024
+"""A gateway opens one for each request under way and keeps a few; each may hold a body of 3 MiB."""
 RECONCILE_SECONDS: Final = 60.0
 LIMITS: Final = Limits(head_bytes=32 * 1024, headers=64, body_bytes=3 * 1024 * 1024)
-LOG_DRAIN_SECONDS: Final = 2.0
-END_SECONDS: Final = 1.0
-"""For the last frames of streams that were just ended."""
 POLL_SECONDS: Final = 0.02
 
 _log = structlog.get_logger(__name__)
@@ -108,20 +105,20 @@ class RequestPath:
                 _log.warning("rbac_reconcile_failed", problem=str(error))
 
     async def drain(self, timeout: float) -> None:
-        """Accepts no more, lets short requests finish for up to `timeout` seconds, ends the rest, hands on the log."""
+        """Within `timeout` seconds: accepts no more, lets short requests finish, ends the rest, hands on the log."""
         loop = asyncio.get_running_loop()
         if self._server is not None:
             self._server.close()
         if self._reconcile_task is not None:
             self._reconcile_task.cancel()
-        deadline = loop.time() + timeout
-        await _settle(lambda: self._upstream.short == 0, deadline)
+        start = loop.time()
+        await _settle(lambda: self._upstream.short == 0, start + timeout * 0.6)
         self._exchanges.end_all(End.DRAIN)
-        await _settle(lambda: len(self._exchanges) == 0, deadline + END_SECONDS)
+        await _settle(lambda: len(self._exchanges) == 0, start + timeout * 0.8)
         await self._exchanges.stop()
         for connection in list(self._connections):
             connection.transport.close()
-        await self._log_port.stop(LOG_DRAIN_SECONDS)
+        await self._log_port.stop(start + timeout)
         self._upstream.close()
         self._client.close()
         self._drained.set()

@@ -19,7 +19,7 @@ from daas_protocol.session import SessionText, parse
 
 MAX_SESSIONS: Final = 4096
 MAX_SESSIONS_PER_OWNER: Final = 64
-"""Two a minute of a gateway that restarts; one owner must not fill the store for the others."""
+"""One owner must not fill the store for the others; the owner's oldest makes room, and its gateway posts it again."""
 MAX_SESSION_BODY: Final = 64 * 1024
 """Text (a scope of 64 grants is below 20 KiB) and signature."""
 MAX_SKEW_MS: Final = 60_000
@@ -71,7 +71,7 @@ def group_name(token_id: bytes) -> str:
 
 
 class SessionStore:
-    """Sessions by key, at most MAX_SESSIONS; expired ones go first, a live one is never pushed out."""
+    """Sessions by key, at most MAX_SESSIONS; nobody's live session is pushed out by somebody else's."""
 
     def __init__(self, package_id: bytes, cluster_id: bytes, limit: int = MAX_SESSIONS) -> None:
         self._package_id = package_id
@@ -126,15 +126,15 @@ class SessionStore:
             if present.said == opened.said:
                 return present
             del self._sessions[opened.key]
-        if len(self._sessions) >= self._limit or self._of(opened.owner) >= MAX_SESSIONS_PER_OWNER:
+        of_owner = [key for key, kept in self._sessions.items() if kept.owner == opened.owner]
+        if len(of_owner) >= MAX_SESSIONS_PER_OWNER:
+            del self._sessions[of_owner[0]]
+        elif len(self._sessions) >= self._limit:
             self._drop_expired(now_ms)
-        if len(self._sessions) >= self._limit or self._of(opened.owner) >= MAX_SESSIONS_PER_OWNER:
-            raise Refused(429, "SessionStoreFull", "too many open sessions: wait until one expires", retry_after=30)
+            if len(self._sessions) >= self._limit:
+                raise Refused(429, "SessionStoreFull", "too many open sessions: wait until one expires", retry_after=30)
         self._sessions[opened.key] = opened
         return opened
-
-    def _of(self, owner: bytes) -> int:
-        return sum(1 for kept in self._sessions.values() if kept.owner == owner)
 
     def _drop_expired(self, now_ms: int) -> None:
         for key in [key for key, kept in self._sessions.items() if now_ms >= kept.expires_at_ms]:

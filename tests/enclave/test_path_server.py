@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daas_enclave.sessions import MAX_SESSIONS_PER_OWNER
 from daas_protocol import receipt as wire
 from daas_protocol.binding import EnclaveBinding
 from daas_protocol.log import EMPTY_ROOT, MerkleTree, TreeHead
+from daas_protocol.log_stream import LeafAck, encode_message
 from support.enclave_path import (
     ADMIN_TOKEN,
     BOOT,
@@ -348,3 +350,78 @@ async def test_a_read_on_a_stale_connection_is_asked_once_more(path: Harness) ->
     path.api.script = drop_first
     assert (await path.ask("GET", PODS, session)).status == 200
     assert len(path.api.seen) == 3
+
+
+async def test_an_owner_with_too_many_sessions_loses_only_the_oldest_of_its_own(path: Harness) -> None:
+    others = await path.opened(owner=OTHER_USER, token=OTHERS_TOKEN)
+    sessions = [await path.opened() for _ in range(MAX_SESSIONS_PER_OWNER + 1)]
+    assert (await path.ask("GET", PODS, sessions[0])).cause == "SessionUnknown"
+    for kept in (others, sessions[1], sessions[-1]):
+        assert (await path.ask("GET", PODS, kept)).status == 200
+
+
+async def test_a_session_may_be_posted_again_but_not_taken_over(path: Harness) -> None:
+    session = await path.opened()
+    assert (await path.post(session)).status == 200
+    fields = {"session_key": session.public, "token": OTHERS_TOKEN, "owner": OTHER_USER}
+    stolen = path.new_session(**fields)
+    stolen.key = session.key
+    assert (await path.post(stolen)).cause == "SessionKeyTaken"
+    assert (await path.ask("GET", PODS, session)).status == 200
+
+
+async def test_a_log_of_a_kubelet_nobody_checked_is_not_signed(path: Harness) -> None:
+    session = await path.opened()
+    target = PODS + "/a/log?insecureSkipTLSVerifyBackend="
+    assert (await path.ask("GET", target + "true", session)).cause == "DoorUnverifiedKubelet"
+    assert (await path.ask("GET", target + "false", session)).status == 200
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        encode_message(LeafAck(b"\x00" * 16, 0)),
+        encode_message(LeafAck(BOOT, 2**63)),
+        b"\xff\xff\xff\xff",
+        b"\x00\x00\x00\x19" + b"\x00" * 25,
+    ],
+)
+async def test_a_host_that_sends_nonsense_is_hung_up_on_and_harms_nothing(path: Harness, data: bytes) -> None:
+    session = await path.opened()
+    reader, writer = await asyncio.open_unix_connection(str(path.log_socket))
+    writer.write(data)
+    while await asyncio.wait_for(reader.read(65536), 3):
+        pass
+    writer.close()
+    assert (await path.ask("GET", PODS, session)).status == 200
+    assert len(await path.leaves(2)) == 2
+
+
+async def test_a_second_log_connection_takes_over_from_the_first(path: Harness) -> None:
+    await path.opened()
+    reader, writer = await asyncio.open_unix_connection(str(path.log_socket))
+    await asyncio.wait_for(reader.readexactly(4), 3)
+    assert len(await path.leaves(1)) == 1
+    while await asyncio.wait_for(reader.read(65536), 3):
+        pass
+    writer.close()
+
+
+async def test_refusals_are_counted_by_name(path: Harness) -> None:
+    session = await path.opened()
+    await path.ask("GET", "/metrics", session)
+    stats = path.path.stats()
+    assert stats["refusals"] == {"DoorNonResource": 1}
+    json.dumps(stats)
+
+
+async def test_what_fails_inside_says_nothing_about_itself(path: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    session = await path.opened()
+
+    def fail(*args: object) -> None:
+        raise RuntimeError("a secret detail")
+
+    monkeypatch.setattr("daas_enclave.server.authorize", fail)
+    answer = await path.ask("GET", PODS, session)
+    assert (answer.status, answer.cause) == (500, "EnclaveError")
+    assert b"secret" not in answer.body

@@ -402,7 +402,8 @@ class Harness(Client):
     async def leaves(self, count: int) -> list[bytes]:
         """The first `count` leaves as the host gets them, acknowledged."""
         reader, writer = await asyncio.open_unix_connection(str(self.log_socket))
-        decoder, got = leaf_batches(), []
+        decoder = leaf_batches()
+        got: list[bytes] = []
         try:
             while len(got) < count:
                 data = await asyncio.wait_for(reader.read(65536), 5)
