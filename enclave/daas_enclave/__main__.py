@@ -22,7 +22,7 @@ from daas_attestation.nsm_device import NsmDevice
 from daas_attestation.process_measure import measure_process
 from daas_attestation.simulated import DevelopmentCa, SimulatedNsm
 from daas_enclave import logs
-from daas_enclave.app import App, BootError, RequestPathFactory
+from daas_enclave.app import App, RequestPathFactory
 from daas_enclave.config import (
     ConfigError,
     DeviceNsmConfig,
@@ -43,7 +43,7 @@ def harden(mode: Mode) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.umask(0o077)
     if mode is Mode.PRODUCTION and ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise BootError("the kernel refused PR_SET_DUMPABLE=0: keys could be dumped")
+        raise OSError("the kernel refused PR_SET_DUMPABLE=0: keys could be dumped")
 
 
 def make_nsm(config: NsmConfig) -> Nsm:

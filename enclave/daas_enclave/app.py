@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import socket
 import tempfile
@@ -24,6 +23,7 @@ from daas_attestation.nsm import Nsm
 from daas_enclave import logs
 from daas_enclave.authority import PolicyFile
 from daas_enclave.clock import ClockError, NsmClock, Reading
+from daas_enclave.components import make_components
 from daas_enclave.config import EnclaveConfig, KubeletEgress
 from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
 from daas_enclave.egress import EgressProxy, KubeletDirectory
@@ -33,19 +33,12 @@ from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
 from daas_enclave.pki import (
     API_SERVER_NAME,
     ClusterPki,
-    EtcdFiles,
     admin_context,
-    etcd_context,
-    load_or_create,
-    private_folder,
-    write_etcd_files,
 )
-from daas_enclave.probe import HttpsTarget, https_probe, judge_etcd, judge_readyz
-from daas_enclave.rotating_log import RotatingLog
 from daas_enclave.runtime import ApiServer, Runtime
-from daas_enclave.sealing import DevelopmentSealer, SealContext, load_or_create_key
+from daas_enclave.state_folder import cluster_pki, lock_data_dir
 from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
-from daas_enclave.supervisor import Clocks, Component, ComponentStatus, Supervised
+from daas_enclave.supervisor import ComponentStatus, Supervised
 from daas_protocol.transport.endpoint import Endpoint, Kind, listen
 
 # Stopping takes at most the sum of the last three, ten seconds: requests and the log under way, the server, etcd.
@@ -57,10 +50,6 @@ ETCD_STOP_S: Final = 1.5
 PREPARE_TRIES: Final = 5
 PREPARE_PAUSE_S: Final = 1.0
 MAX_SOCKET_PATH: Final = 100
-
-
-class BootError(Exception):
-    """The boot cannot go on; the text says what to do."""
 
 
 class RequestPathLike(Protocol):
@@ -76,17 +65,6 @@ class RequestPathLike(Protocol):
 
 
 RequestPathFactory = Callable[[Runtime], RequestPathLike]
-
-
-def lock_data_dir(path: Path) -> int:
-    """An exclusive lock on the data folder, held by the descriptor returned. Raises `BootError`."""
-    fd = os.open(private_folder(path) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise BootError(f"another enclave runs on {path}: stop it first") from None
-    return fd
 
 
 class App:
@@ -145,7 +123,6 @@ class App:
         self._cleanup.callback(os.close, lock)
         authority = PolicyFile.load(config.policy_file)
         layout = Layout(config.data_dir)
-        private_folder(layout.sealed)
         # 2. Keys: this boot's own, the binding that the attestation document will carry, the cluster's authorities.
         self.phases.move(Phase.KEYS, "time known, policy read")
         keys = BootKeys(self.nsm.random, self.clock.now_ms())
@@ -156,12 +133,7 @@ class App:
             enclave_id=config.enclave_id,
             light_client_anchor=authority.anchor,
         )
-        context = SealContext(config.package_id, config.cluster_id, config.enclave_id, authority.anchor)
-        sealing_key = load_or_create_key(layout.sealed / "development.key", self.nsm.random)
-        sealer = DevelopmentSealer(sealing_key, context, self.nsm.random)
-        pki = load_or_create(
-            layout.sealed / "cluster-pki.bin", sealer, config.cluster_id, self.nsm.random, self.clock.now_ms()
-        )
+        pki, sealing = cluster_pki(config, layout, authority.anchor, self.nsm.random, self.clock.now_ms())
         self._log.info(logs.KEYS_MADE, boot_id=keys.boot_id.hex(), attestation=self.nsm.anchor.kind)
         # 3. ControlPlane: etcd, then the server; the request path's own policies before anybody is let in.
         self.phases.move(Phase.CONTROL_PLANE, "keys made")
@@ -191,7 +163,7 @@ class App:
         egress = await self._start_egress(plane, api_server)
         self._path = self._request_path(runtime)
         self.board.add("identity", lambda: identity_json(config, keys, self.nsm.anchor.kind, authority.anchor))
-        self.board.add("sealing", lambda: {"provider": sealer.name, "description": sealer.description})
+        self.board.add("sealing", lambda: sealing)
         self.board.add("state", lambda: state_json(config))
         self.board.add("clock", lambda: clock_json(self.clock))
         self.board.add("control_plane", plane.describe)
@@ -247,33 +219,8 @@ class App:
         self._cleanup.callback(task.cancel)
 
     def _start_processes(self, plane: ControlPlane, pki: ClusterPki, api_server: ApiServer) -> None:
-        now_ms = self.clock.now_ms()
         plane.prepare(pki, self._egress_socket)
-        files: EtcdFiles = write_etcd_files(pki, plane.layout.etcd_tls, self.nsm.random, now_ms)
-        clocks = Clocks(self.clock.now_ms, lambda: time.monotonic_ns() // 1_000_000)
-        etcd_tls = etcd_context(pki, self.nsm.random, now_ms)
-        etcd_target = HttpsTarget(plane.ports.etcd_client, "/health", etcd_tls, "localhost")
-        server_target = HttpsTarget(plane.ports.api, "/readyz", api_server.tls, API_SERVER_NAME)
-        etcd = Supervised(
-            Component(
-                "etcd",
-                lambda: plane.etcd_command(files),
-                https_probe(etcd_target, judge_etcd),
-                RotatingLog(plane.layout.logs / "etcd.log"),
-            ),
-            clocks,
-        )
-        server = Supervised(
-            Component(
-                "server",
-                lambda: plane.server_command(files),
-                https_probe(server_target, judge_readyz),
-                RotatingLog(plane.layout.logs / "server.log"),
-            ),
-            clocks,
-            depends_on=etcd,
-        )
-        self._components = {"etcd": etcd, "server": server}
+        self._components = make_components(plane, pki, api_server, self.nsm.random, self.clock.now_ms)
         for component in self._components.values():
             component.subscribe(self._on_component)
             component.start()
@@ -334,9 +281,7 @@ class App:
 
     def _fail(self, error: BaseException) -> None:
         # An unexpected error's message may quote what somebody sent: those are named by type and place.
-        known = isinstance(error, (BootError, PhaseError, OSError, ValueError)) or type(error).__module__.startswith(
-            "daas_"
-        )
+        known = isinstance(error, OSError) or type(error).__module__.startswith("daas_")
         reason = f"{type(error).__name__}: {error}" if known else f"{type(error).__name__} at {logs.frames_of(error)}"
         self._log.error(logs.BOOT_FAILED, reason=reason, at=logs.frames_of(error))
         self.phases.fail(reason)

@@ -166,7 +166,7 @@ class Supervised:
                 failures=failures,
                 last_exit=end,
                 last_exit_at_ms=self._clocks.now_ms(),
-                detail=f"{end}; restart in {delay_ms} ms",
+                detail=f"{end}; restart in {delay_ms} ms, its output is in logs/{self._component.name}.log",
                 ready_after_ms=None,
             )
             await asyncio.sleep(delay_ms / 1000)
