@@ -146,6 +146,11 @@ def test_a_hostile_length_is_refused_before_a_byte_behind_it_is_stored() -> None
         assert decoder.pending == 0
 
 
+def test_the_caps_are_those_of_the_protocol() -> None:
+    assert (frames.MAX_FRAME_DATA, frames.MAX_PIPE_PAYLOAD) == (1_048_576, 65_536)
+    assert (log_stream.MAX_BATCH_LEAVES, log_stream.MAX_UNACKNOWLEDGED_LEAVES) == (4096, 1_048_576)
+
+
 def test_caps_hold_when_writing_too() -> None:
     largest = (b"x" * frames.MAX_FRAME_DATA, b"r" * MAX_SIGNED_MESSAGE_BYTES)
     assert frames.FrameDecoder().feed(frames.encode_frame(*largest)) == [largest]

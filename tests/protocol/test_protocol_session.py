@@ -102,6 +102,11 @@ def test_other_texts_are_refused(text: str) -> None:
         session.parse(text)
 
 
+def test_the_limits_are_those_of_the_design() -> None:
+    assert session.MAX_SESSION_MS == 86_400_000
+    assert session.MAX_SCOPE_GRANTS == 64
+
+
 @pytest.mark.parametrize("life", [0, -1, session.MAX_SESSION_MS + 1])
 def test_a_session_ends_after_it_begins_and_within_a_day(life: int) -> None:
     with pytest.raises(session.SessionLifetimeError) as caught:
