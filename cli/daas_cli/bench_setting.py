@@ -15,14 +15,16 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import binaries, instance, lifecycle, processes, status, up
 from .errors import RefusedError
 from .home import Home
 from .instance import Instance
 from .output import Progress
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 NAMESPACE = "daas-bench"
 OBJECTS = 100

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import status
 from .bench_setting import temporary_instance
 from .gateway_client import mapping
 from .output import Progress
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 GOAL_READYZ_SECONDS = 8.0
 GOAL_RESIDENT = 450 * 1024 * 1024

@@ -6,10 +6,13 @@ import hashlib
 import os
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .errors import RefusedError, UnreadableError
 from .launch_files import Program
-from .settings import ControlPlaneSettings
+
+if TYPE_CHECKING:
+    from .settings import ControlPlaneSettings
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 """The top of the checkout when this package is installed from one, else a folder without the scripts below."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from . import instance, settings
+from . import instance
 from .errors import UnreachableError
 from .gateway_client import GatewayClient
 from .home import Home
 from .instance import Instance
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 
 def home() -> Home:
@@ -19,6 +22,8 @@ def home() -> Home:
 
 def load_settings(of: Home) -> Settings:
     """daas.yaml and the environment. Raises UnreadableError."""
+    from . import settings  # pydantic takes half the time of a start, and most commands need no settings
+
     return settings.load(of.config, os.environ)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from . import binaries, instance, settings
+from . import binaries, instance
 from .errors import CliError
 from .home import Home
 
@@ -57,6 +57,8 @@ def build_tools() -> list[Finding]:
 
 def state(home: Home, environment: Mapping[str, str]) -> list[Finding]:
     """The instance's folder, configuration and variables."""
+    from . import settings  # late: pydantic takes half the time of a start
+
     found = []
     above = next(folder for folder in (home.root, *home.root.parents) if folder.exists())
     if os.access(above, os.W_OK | os.X_OK):

@@ -6,13 +6,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from .home import Home
 from .instance import Instance
-from .settings import Settings
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 CONFIG_VERSION = 1
 NO_PACKAGE = "0x" + "0" * 64

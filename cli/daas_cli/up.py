@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from daas_attestation.development_ca import DevelopmentCa, DevelopmentCaError
 from daas_gateway import user_keys
@@ -26,8 +27,10 @@ from .home import Home
 from .instance import Instance
 from .launch_files import LaunchInputs, Program
 from .output import Progress
-from .settings import Settings
 from .tail import last_lines, readable
+
+if TYPE_CHECKING:
+    from .settings import Settings
 
 READY_SECONDS = 180.0
 """A control plane is up in about 10 s on two cores; the rest is for machines that are busy."""
