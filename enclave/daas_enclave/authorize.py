@@ -49,7 +49,10 @@ def _allows(grants: Iterable[Grant], info: RequestInfo, verb: str) -> bool:
 
 def _forbidden(session: Session, token: Token, info: RequestInfo) -> Refused:
     """Worded like the API server's own, with what is missing where."""
-    in_token = _allows(token.grants, info, info.grant_verb)
+    verb = info.grant_verb
+    if _allows(session.scope, info, verb) and _allows(token.grants, info, verb):
+        verb = "create"
+    in_token = _allows(token.grants, info, verb)
     cause = "ScopeDenied" if in_token else "GrantDenied"
     lacking = "the session's scope" if in_token else f"token 0x{token.token_id.hex()}"
     resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
@@ -58,6 +61,6 @@ def _forbidden(session: Session, token: Token, info: RequestInfo) -> Refused:
     return Refused(
         403,
         cause,
-        f'{named} is forbidden: User "{user_name(session.owner)}" cannot {info.grant_verb} resource "{resource}" '
+        f'{named} is forbidden: User "{user_name(session.owner)}" cannot {verb} resource "{resource}" '
         f'in API group "{info.group}" {where}: {lacking} does not grant it',
     )

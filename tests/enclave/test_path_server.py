@@ -264,6 +264,7 @@ async def test_an_apply_may_create_only_what_the_scope_may_create(path: Harness)
     merge = await path.ask("PATCH", target, session, body=b"{}", content_type="application/merge-patch+json")
     apply = await path.ask("PATCH", target, session, body=b"{}", content_type="application/apply-patch+yaml")
     assert (merge.status, apply.status, apply.cause) == (200, 403, "ScopeDenied")
+    assert "cannot create" in json.loads(apply.body)["message"]
 
 
 async def test_kubernetes_answers_only_while_serving(path: Harness) -> None:

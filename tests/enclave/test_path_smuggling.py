@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +12,9 @@ import pytest_asyncio
 from support.enclave_path import Harness, SessionKeys, start
 
 PODS = "/api/v1/namespaces/dev/pods"
+EXECUTED = frozenset(
+    "accept content-length content-type host impersonate-group impersonate-user user-agent".split()  # noqa: SIM905
+)
 
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -222,6 +226,50 @@ async def test_a_slow_head_does_not_hold_other_requests_up(path: Harness, sessio
     writer.write(b"GET /api HTTP/1.1\r\nHo")
     assert (await path.ask("GET", PODS, session)).status == 200
     writer.transport.abort()
+
+
+INSERTS = [b"\r\n", b"\n", b"\r", b"\x00", b" ", b"\t", b":", b"%2f", b"//", b"GET /x HTTP/1.1\r\nHost: a\r\n\r\n"]
+INSERTS += [
+    b"Transfer-Encoding: chunked\r\n",
+    b"Content-Length: 0\r\n",
+    b"Connection: close\r\n",
+    b"Upgrade: websocket\r\n",
+]
+
+
+@pytest.mark.parametrize("seed", range(40))
+async def test_however_a_request_is_mutated_only_what_was_signed_is_executed(
+    path: Harness, session: SessionKeys, seed: int
+) -> None:
+    chance = random.Random(seed)
+    head, _ = path.head("PUT", PODS + "/a", session, body=b'{"a":1}', accept="application/json", content_type="x/y")
+    data = bytearray(head + b'{"a":1}')
+    for _ in range(chance.randint(1, 3)):
+        at = chance.randrange(len(data))
+        match chance.randrange(4):
+            case 0:
+                data[at] ^= 1 << chance.randrange(8)
+            case 1:
+                data[at:at] = chance.choice(INSERTS)
+            case 2:
+                del data[at : at + chance.randint(1, 8)]
+            case _:
+                end = data.find(b"\r\n", at) + 2
+                start_at = data.rfind(b"\r\n", 0, at) + 2
+                data[end:end] = data[start_at:end]
+    reader, writer = await path.connect()
+    writer.write(bytes(data))
+    try:
+        answer = await asyncio.wait_for(path.read(reader), 0.3)
+        assert answer.signed is not None
+    except (TimeoutError, asyncio.IncompleteReadError):
+        # The mutant is an unfinished request: nothing to answer yet.
+        pass
+    writer.transport.abort()
+    for seen in path.api.seen:
+        assert (seen.method, seen.target, seen.body) == ("PUT", PODS + "/a", b'{"a":1}')
+        assert (seen.header("accept"), seen.header("content-type")) == (["application/json"], ["x/y"])
+        assert {name for name, _ in seen.headers} <= EXECUTED
 
 
 async def test_tls_below_1_3_is_refused(path: Harness) -> None:
