@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -35,10 +34,6 @@ Usage:
 
 'daas-k3s server --help' and 'daas-k3s agent --help' list the flags.
 `
-
-// memoryTarget makes the garbage collector run more often than Go's default:
-// an idle server holds mostly caches, and the enclave's memory is dear.
-const memoryTarget = 50
 
 func main() {
 	if name := filepath.Base(os.Args[0]); name == "kubectl" || strings.HasPrefix(name, "kubectl-") {
@@ -67,7 +62,6 @@ func dispatch(arguments []string) error {
 	case "agent":
 		return runAgent(rest)
 	case "etcd":
-		setGC()
 		etcd.Main(rest)
 		return nil
 	case "kubectl":
@@ -91,7 +85,6 @@ func runServer(arguments []string) error {
 	if err != nil {
 		return err
 	}
-	setGC()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	// After the first signal a second one ends the process at once.
 	context.AfterFunc(ctx, stop)
@@ -119,10 +112,4 @@ func printVersion(w io.Writer, arguments []string) error {
 		asJSON = true
 	}
 	return version.Print(w, asJSON)
-}
-
-func setGC() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(memoryTarget)
-	}
 }

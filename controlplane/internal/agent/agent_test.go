@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"daas/controlplane/internal/flags"
 	"daas/controlplane/internal/server"
@@ -26,6 +27,8 @@ type apiServer struct {
 	mu    sync.Mutex
 	asked []string
 	creds []string
+	// refuse makes it answer 401 to every token.
+	refuse bool
 }
 
 func newServer(t *testing.T, cacerts func(ca []byte) []byte) *apiServer {
@@ -36,6 +39,10 @@ func newServer(t *testing.T, cacerts func(ca []byte) []byte) *apiServer {
 		s.asked = append(s.asked, r.URL.Path)
 		if auth := r.Header.Get("Authorization"); auth != "" {
 			s.creds = append(s.creds, auth)
+			if s.refuse {
+				w.WriteHeader(http.StatusUnauthorized)
+				return
+			}
 		}
 		switch r.URL.Path {
 		case server.PublicServerCA:
@@ -78,7 +85,8 @@ func TestJoinChecksTheCAAndLeavesWhatTheKubeletNeeds(t *testing.T) {
 	if err := c.Join(context.Background()); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(s.asked, []string{server.PublicServerCA, server.PublicClientCA}) || len(s.creds) != 0 {
+	path, _, _ := strings.Cut(tokenPath, "?")
+	if !slices.Equal(s.asked, []string{server.PublicServerCA, server.PublicClientCA, path}) || len(s.creds) != 1 {
 		t.Fatalf("asked %q with %q", s.asked, s.creds)
 	}
 	kubeconfig, err := os.ReadFile(c.Layout.BootstrapKubeconfig)
@@ -132,6 +140,16 @@ func TestARestartGoesOnWithoutTheServer(t *testing.T) {
 	s.Close()
 	if err := c.Join(context.Background()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func TestARefusedTokenEndsTheJoin(t *testing.T) {
+	s := newServer(t, same)
+	s.refuse = true
+	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
+	defer cancel()
+	if err := joining(t, t.TempDir(), s).Join(ctx); !errors.Is(err, ErrTokenRefused) {
+		t.Fatalf("got %v", err)
 	}
 }
 

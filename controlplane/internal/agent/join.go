@@ -26,6 +26,10 @@ const (
 	// supervisor starts it again afterwards.
 	joinLimit = 5 * time.Minute
 	joinPause = 2 * time.Second
+	// tokenLimit is how long a refused token is tried again: a server that has
+	// just started still has to leave it in the cluster.
+	tokenLimit = 15 * time.Second
+	tokenPath  = "/apis/certificates.k8s.io/v1/certificatesigningrequests?limit=1"
 )
 
 // MismatchError is a server whose CA is not the one the token names.
@@ -37,12 +41,22 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s serves the CA %s and the token names %s; the token is of another cluster, or somebody stands between: nothing was sent", e.Server, e.Actual, e.Expected)
 }
 
+// ErrTokenRefused is a token that the right server does not know.
+var ErrTokenRefused = errors.New("the server does not accept the token; copy the line of its node-token file again")
+
 // Join leaves CA, kubeconfig and kubelet configuration on disk. The token is
-// not sent: the kubelet does that, over TLS that ends at the checked CA.
+// sent only over TLS that ends at the checked CA.
 func (c *Config) Join(ctx context.Context) error {
 	ca, clientCA, err := c.fetch(ctx)
 	if err != nil {
 		return fmt.Errorf("daas-k3s: cannot join: %w", err)
+	}
+	if !files.Exists(c.Layout.Kubeconfig) {
+		// The kubelet would ask with a wrong token for ever, and only its log
+		// would say so.
+		if err := c.tryToken(ctx, ca); err != nil {
+			return fmt.Errorf("daas-k3s: cannot join: %w", err)
+		}
 	}
 	settings, err := c.kubeletConfig()
 	if err != nil {
@@ -89,7 +103,7 @@ func (c *Config) fetch(ctx context.Context) (ca, clientCA []byte, err error) {
 func (c *Config) fetchOnce(ctx context.Context) (ca, clientCA []byte, err error) {
 	// 1. Fetch the CA without trust; no credentials go with it.
 	// #nosec G402 -- the hash in the token is the check.
-	ca, err = get(ctx, c.Server+server.PublicServerCA, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
+	ca, err = get(ctx, c.Server+server.PublicServerCA, "", &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -102,11 +116,39 @@ func (c *Config) fetchOnce(ctx context.Context) (ca, clientCA []byte, err error)
 	if !roots.AppendCertsFromPEM(ca) {
 		return nil, nil, fmt.Errorf("%s%s holds no certificate", c.Server, server.PublicServerCA)
 	}
-	clientCA, err = get(ctx, c.Server+server.PublicClientCA, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+	clientCA, err = get(ctx, c.Server+server.PublicClientCA, "", &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
 	return ca, clientCA, err
 }
 
-func get(ctx context.Context, url string, config *tls.Config) ([]byte, error) {
+// tryToken fails only on a plain no: whatever else stands in the way (a door
+// that lets no lists through, a server that restarts) is the kubelet's to wait for.
+func (c *Config) tryToken(ctx context.Context, ca []byte) error {
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(ca)
+	ctx, cancel := context.WithTimeout(ctx, tokenLimit)
+	defer cancel()
+	for {
+		_, err := get(ctx, c.Server+tokenPath, c.Token.Bootstrap.String(), &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12})
+		var status *statusError
+		if !errors.As(err, &status) || status.code != http.StatusUnauthorized {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ErrTokenRefused
+		case <-time.After(joinPause):
+		}
+	}
+}
+
+type statusError struct {
+	url  string
+	code int
+}
+
+func (e *statusError) Error() string { return fmt.Sprintf("%s: HTTP %d", e.url, e.code) }
+
+func get(ctx context.Context, url, bearer string, config *tls.Config) ([]byte, error) {
 	transport := &http.Transport{TLSClientConfig: config, DisableKeepAlives: true}
 	client := &http.Client{Timeout: requestTimeout, Transport: transport,
 		// A redirect would lead away from the server that the user named.
@@ -115,13 +157,16 @@ func get(ctx context.Context, url string, config *tls.Config) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+bearer)
+	}
 	answer, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: HTTP %d", url, answer.StatusCode)
+		return nil, &statusError{url: url, code: answer.StatusCode}
 	}
 	data, err := io.ReadAll(io.LimitReader(answer.Body, maxCA+1))
 	if err != nil {

@@ -11,5 +11,7 @@ import (
 func RunKubelet(ctx context.Context, args []string) error {
 	cmd := app.NewKubeletCommand(ctx)
 	cmd.SetArgs(args)
+	// Its errors come back to main, which prints them once.
+	cmd.SilenceErrors = true
 	return cmd.ExecuteContext(ctx)
 }

@@ -30,6 +30,7 @@ const (
 // scheduler until ctx ends or one of them fails.
 func Server(ctx context.Context, c *server.Config) error {
 	started := time.Now()
+	quickStart()
 	prepared, err := c.Prepare(started)
 	if err != nil {
 		return err
@@ -108,6 +109,7 @@ func controllers(ctx context.Context, c *server.Config, p *server.Prepared, star
 			failed <- err
 		}
 	})
+	work.Go(func() { settle(ctx) })
 	if err := seed.Apply(ctx, client, seed.Objects(server.KubeletClientUser, p.Bootstrap)); err != nil {
 		if ctx.Err() != nil {
 			return nil
