@@ -107,6 +107,14 @@ def test_what_was_whole_before_an_error_is_still_handed_on() -> None:
     assert decoder.feed(good + b"\xff\xff\xff\xff") == [(b"data", b"receipt")]
     with pytest.raises(frames.FrameDataLengthError):
         decoder.end()
+    pipe = frames.PipeDecoder()
+    assert pipe.feed(frames.encode_pipe(0, b"data") + b"\x02") == [(frames.PipeType.DATA, b"data")]
+    with pytest.raises(frames.PipeTypeError):
+        pipe.feed(b"")
+    acks, ack = log_stream.leaf_acks(), log_stream.LeafAck(b"b" * 16, 1)
+    assert acks.feed(log_stream.encode_message(ack) + bytes(4)) == [ack]
+    with pytest.raises(log_stream.LogMessageLengthError):
+        acks.feed(b"")
 
 
 def test_a_body_that_ends_inside_a_frame_was_cut() -> None:
@@ -154,6 +162,8 @@ def test_the_caps_are_those_of_the_protocol() -> None:
 def test_caps_hold_when_writing_too() -> None:
     largest = (b"x" * frames.MAX_FRAME_DATA, b"r" * MAX_SIGNED_MESSAGE_BYTES)
     assert frames.FrameDecoder().feed(frames.encode_frame(*largest)) == [largest]
+    close = frames.encode_close(UpgradeClose(1, 2), largest[1])
+    assert frames.split_close(frames.PipeDecoder().feed(close)[0][1]) == (UpgradeClose(1, 2), largest[1])
     payload = b"x" * frames.MAX_PIPE_PAYLOAD
     assert frames.PipeDecoder().feed(frames.encode_pipe(0, payload)) == [(frames.PipeType.DATA, payload)]
     for error, call in (

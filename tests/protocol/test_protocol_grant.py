@@ -100,6 +100,14 @@ def test_a_grant_without_text_cannot_be_made(parts: tuple[str, ...]) -> None:
         Grant(*parts)
 
 
+def test_a_group_has_at_most_253_characters() -> None:
+    longest = ".".join(["a" * 63] * 3 + ["a" * 61])
+    assert len(longest) == 253
+    assert parse_grant(f"pods.{longest}:read").group == longest
+    with pytest.raises(GrantError):
+        parse_grant(f"pods.{longest}a:read")
+
+
 def test_a_long_text_is_refused_without_being_shown_whole() -> None:
     with pytest.raises(GrantError) as caught:
         parse_grant("a" * 100_000)
