@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 
+from daas_attestation.simulated import DevelopmentCa
 from daas_gateway import user_keys
 from daas_gateway.app import Gateway
 from daas_gateway.config import GatewayConfig
+from daas_gateway.local_tls import ensure_local_tls
 from daas_protocol.grant import parse_grant
 from daas_protocol.transport.endpoint import Endpoint
 from support.enclave_double import ANCHOR, CLUSTER, ENCLAVE, PACKAGE, World
@@ -20,25 +22,34 @@ from support.gateway_client import Client
 TOKEN = bytes.fromhex("70" * 32)
 
 
+@pytest.fixture(scope="session")
+def lasting(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What every gateway here shares, made once: development CA, user key, local TLS. Each file costs two fsyncs."""
+    folder = tmp_path_factory.mktemp("lasting")
+    DevelopmentCa.create(folder / "ca")
+    user_keys.new_key(folder / "keys", "me")
+    ensure_local_tls(folder / "tls")
+    return folder
+
+
 @pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
+async def world(tmp_path: Path, lasting: Path) -> AsyncIterator[World]:
     folder = tmp_path / "world"
     folder.mkdir()
-    made = World(folder)
+    made = World(folder, lasting / "ca")
     await made.double.start()
     yield made
     await made.double.stop()
 
 
 @pytest.fixture
-def config(tmp_path: Path, world: World) -> GatewayConfig:
-    user_keys.new_key(tmp_path / "keys", "me")
+def config(tmp_path: Path, world: World, lasting: Path) -> GatewayConfig:
     return GatewayConfig(
         listen=Endpoint.parse("tcp:127.0.0.1:0"),
         host=Endpoint.parse(f"tcp:127.0.0.1:{world.double.port}"),
-        tls_dir=tmp_path / "tls",
+        tls_dir=lasting / "tls",
         credential_file=tmp_path / "credential",
-        key_file=tmp_path / "keys" / "me.json",
+        key_file=lasting / "keys" / "me.json",
         token=TOKEN,
         scope=(parse_grant("*:*"),),
         package_id=PACKAGE,
@@ -46,7 +57,7 @@ def config(tmp_path: Path, world: World) -> GatewayConfig:
         enclave_id=ENCLAVE,
         policy_anchor=ANCHOR,
         measurements=world.folder / "measurements.json",
-        root=world.folder / "ca" / "root.pem",
+        root=lasting / "ca" / "root.pem",
         receipts_db=tmp_path / "receipts.db",
     )
 

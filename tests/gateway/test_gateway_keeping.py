@@ -179,7 +179,7 @@ async def test_kept_receipts_verify_from_their_bundle_alone(world: World, start,
     await client.ask("POST", "/api/v1/pods?dryRun=All", b"{}", {"Content-Type": "application/json"})
     await client.get("/big")
     gateway.store.flush()
-    anchor = DevelopmentAnchor.from_pem((world.folder / "ca" / "root.pem").read_bytes())
+    anchor = DevelopmentAnchor.from_pem((world.ca_folder / "root.pem").read_bytes())
     policies = load(world.folder / "measurements.json")
     rows = list_receipts(config.receipts_db)
     assert [row.receipt.frame for row in rows] == [2, 1, 0, None, None]
@@ -222,7 +222,7 @@ async def test_any_flipped_bit_of_a_bundle_is_found(world: World, start, config)
     await client.get("/api")
     gateway.store.flush()
     bundle = bundle_of(config.receipts_db, 2)
-    anchor = DevelopmentAnchor.from_pem((world.folder / "ca" / "root.pem").read_bytes())
+    anchor = DevelopmentAnchor.from_pem((world.ca_folder / "root.pem").read_bytes())
     assert verify_bundle(bundle, anchor=anchor).accepted
     for name in ("message", "binding", "body", "document", "nonce"):
         data: bytes = getattr(bundle, name)

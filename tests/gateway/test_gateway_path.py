@@ -216,7 +216,11 @@ async def test_a_new_boot_is_attested_gets_the_session_and_the_old_one_never_com
     assert "superseded" in reply.json()["message"]
 
 
-async def test_an_enclave_that_is_busy_attesting_others_is_asked_again(world: World, client: Client) -> None:
+async def test_an_enclave_that_is_busy_attesting_others_is_asked_again(world: World, start, monkeypatch) -> None:
+    from daas_gateway import channel
+
+    monkeypatch.setattr(channel, "BUSY_BACKOFF", (0.01, 0.02))
+    _, client = await start()
     world.double.busy = 2
     assert (await client.get("/api")).status == 200
     world.double.busy = 100
@@ -285,7 +289,7 @@ async def test_more_requests_than_channels_wait_and_are_then_refused_by_name(wor
     gateway.pool._max_total = 2
     world.double.answers["/slow"] = Answer(delay=0.1)
     assert {reply.status for reply in await asyncio.gather(*(client.get("/slow") for _ in range(5)))} == {200}
-    world.double.answers["/slow"] = Answer(delay=3)
+    world.double.answers["/slow"] = Answer(delay=1.5)
     replies = await asyncio.gather(*(client.get("/slow") for _ in range(4)))
     assert sorted(reply.status for reply in replies) == [200, 200, 503, 503]
     assert {reply.reason for reply in replies if reply.status == 503} == {"ChannelsExhausted"}

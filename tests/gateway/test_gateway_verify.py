@@ -196,7 +196,7 @@ def test_no_other_bytes_close_an_upgrade(payload: bytes) -> None:
         check_closing(payload, EXPECTED, 0, 0, NOW, 0)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(5))
 async def test_a_hostile_pipe_gets_nothing_but_failures(world: World, start, seed: int) -> None:
     """Whatever bytes the host changes: an answer is the enclave's or none, and a write is executed once at most."""
     world.double.answers["/big"] = Answer(frames=[bytes([n]) * 30_000 for n in range(8)])
@@ -204,7 +204,7 @@ async def test_a_hostile_pipe_gets_nothing_but_failures(world: World, start, see
     async with HostilePipe(f"tcp:127.0.0.1:{world.double.port}", plan=plan) as pipe:
         _, client = await start(host=Endpoint.parse(str(pipe.endpoint)))
         genuine = b"".join(bytes([n]) * 30_000 for n in range(8))
-        for number in range(6):
+        for number in range(4):
             big, write = await asyncio.gather(client.get("/big"), client.ask("POST", f"/api/v1/x{number}", b"body"))
             if big.status == 200:
                 assert genuine.startswith(big.body)

@@ -382,11 +382,12 @@ class World:
     """A development CA, its root and measurements on disk, and one double under it."""
 
     folder: Path
+    ca_folder: Path
     ca: DevelopmentCa = field(init=False)
     double: EnclaveDouble = field(init=False)
 
     def __post_init__(self) -> None:
-        self.ca = DevelopmentCa.create(self.folder / "ca")
+        self.ca = DevelopmentCa.load(self.ca_folder)
         self.double = EnclaveDouble(self.folder, self.ca)
         write_measurements(self.folder / "measurements.json")
 
