@@ -176,7 +176,15 @@ def worker(daas_k3s: Path, fakecri: Path, tmp_path_factory: pytest.TempPathFacto
                     process.stop()
         if one.process is not None:
             one.stop()
+        unmount_below(folder)
         shutil.rmtree(sockets)
+
+
+def unmount_below(folder: Path) -> None:
+    """A kubelet leaves its pods' volumes mounted when it stops, as it must: pods outlive it."""
+    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    for path in sorted((m for m in mounted if m.startswith(f"{folder}/")), reverse=True):
+        subprocess.run(["umount", path], check=True)
 
 
 def agent_command(server: Server, folder: Path, cri: Path, *flags: str) -> list[str]:

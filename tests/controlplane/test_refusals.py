@@ -1,9 +1,11 @@
 """What daas-k3s cannot do it says, by name, with the next step, before anything starts."""
 
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from controlplane.conftest import Server, free_port
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
@@ -70,3 +72,12 @@ def test_half_a_ca_is_refused_and_left_alone(daas_k3s: Path, tmp_path: Path) -> 
     said = refused(daas_k3s, "server", "--disable-agent", f"--data-dir={tmp_path}")
     assert "server-ca.crt without its private key" in said
     assert not (tls / "server-ca.key").exists()
+
+
+def test_a_folder_has_one_server(daas_k3s: Path, server: Callable[..., Server]) -> None:
+    one = server()
+    one.start()
+    said = refused(
+        daas_k3s, "server", "--disable-agent", f"--data-dir={one.folder}", f"--https-listen-port={free_port()}"
+    )
+    assert "another server runs on" in said

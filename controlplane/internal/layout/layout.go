@@ -17,6 +17,7 @@ type Server struct {
 	ControllerKubeconfig, SchedulerKubeconf string
 	Token, NodeToken                        string
 	AuthenticationConfig, EncryptionConfig  string
+	Lock                                    string
 	EtcdDir                                 string
 }
 
@@ -60,6 +61,7 @@ func ForServer(dataDir string) Server {
 		NodeToken:            filepath.Join(root, "node-token"),
 		AuthenticationConfig: filepath.Join(root, "etc", "authentication.yaml"),
 		EncryptionConfig:     cred("encryption-config.json"),
+		Lock:                 filepath.Join(root, "lock"),
 		EtcdDir:              filepath.Join(root, "db", "etcd"),
 	}
 }

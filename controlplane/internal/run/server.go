@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"daas/controlplane/internal/etcd"
+	"daas/controlplane/internal/files"
 	"daas/controlplane/internal/kube"
 	"daas/controlplane/internal/notice"
 	"daas/controlplane/internal/seed"
@@ -31,6 +32,11 @@ const (
 func Server(ctx context.Context, c *server.Config) error {
 	started := time.Now()
 	quickStart()
+	release, err := files.Lock(c.Layout.Lock)
+	if err != nil {
+		return err
+	}
+	defer release()
 	prepared, err := c.Prepare(started)
 	if err != nil {
 		return err
