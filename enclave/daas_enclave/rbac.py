@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from daas_enclave.admission import LABEL
+from daas_enclave.admission_policies import LABEL
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.sessions import group_name

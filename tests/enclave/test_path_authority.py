@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daas_enclave.admission import LABEL, POLICIES, USER_PREFIX
+from daas_enclave.admission_policies import LABEL, POLICIES, USER_PREFIX
 from daas_enclave.authority import MAX_POLICY_BYTES, PolicyFile, PolicyFileError, Token
 from daas_enclave.kube_client import KubeAnswer, KubeError
 from daas_enclave.leaf_buffer import CHUNK_LEAVES, LeafBuffer
