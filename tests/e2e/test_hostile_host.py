@@ -35,7 +35,7 @@ def free_port() -> int:
 async def gateway_through(instance: Instance, pipe: HostilePipe, folder: Path, **changed: Any) -> AsyncIterator[Https]:
     """A second gateway with its own files, whose host is the hostile pipe."""
     port = free_port()
-    config = json.loads((instance.home / "run" / "gateway.json").read_text())
+    config = json.loads((instance.home / "gateway.json").read_text())
     config |= {"listen": f"tcp:127.0.0.1:{port}", "host": f"tcp:127.0.0.1:{pipe.port}", "metrics": None}
     config |= {"tls_dir": str(folder / "tls"), "receipts_db": str(folder / "receipts.sqlite"), **changed}
     path = folder / "gateway.json"
@@ -43,7 +43,7 @@ async def gateway_through(instance: Instance, pipe: HostilePipe, folder: Path, *
     with (folder / "gateway.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "daas_gateway", str(path)], stdout=log, stderr=log)
     try:
-        ca = folder / "tls" / "ca.crt"
+        ca = folder / "tls" / "ca.pem"
         for _ in range(200):
             with socket.socket() as sock:
                 if ca.exists() and sock.connect_ex(("127.0.0.1", port)) == 0:
@@ -82,7 +82,7 @@ def the_uid(instance: Instance) -> str:
 
 
 def host_endpoint(instance: Instance) -> str:
-    return str(json.loads((instance.home / "run" / "gateway.json").read_text())["host"])
+    return str(json.loads((instance.home / "gateway.json").read_text())["host"])
 
 
 async def test_an_honest_pipe_changes_nothing(instance: Instance, tmp_path: Path) -> None:
@@ -110,7 +110,8 @@ async def test_harm_to_the_bytes_ends_in_an_error_and_never_in_a_wrong_answer(
         HostilePipe(host_endpoint(instance), plan=Plan(faults)) as pipe,
         gateway_through(instance, pipe, tmp_path) as https,
     ):
-        for _ in range(3):
+        # Dropped bytes are waited for until a time-out names them; one request shows it.
+        for _ in range(1 if kind is Kind.DROP else 3):
             answer = await get(https)
             assert truthful(answer, uid), answer
             refused += not (isinstance(answer, Answer) and answer.status == 200)
@@ -228,7 +229,7 @@ async def test_the_host_never_sees_plaintext(instance: Instance, tmp_path: Path)
         pytest.skip("reading another process's memory needs root here")
     canary = f"canary-{secrets.token_hex(12)}"
     body = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": canary}, "stringData": {"k": canary}}
-    host = json.loads((instance.home / "instance.json").read_text())
+    pids = {name: part["pid"] for name, part in instance.status()["components"].items()}
     async with HostilePipe(host_endpoint(instance)) as pipe, gateway_through(instance, pipe, tmp_path) as https:
         created = await asyncio.to_thread(https, "POST", "/api/v1/namespaces/default/secrets", body)
         assert created.status == 201
@@ -238,30 +239,12 @@ async def test_the_host_never_sees_plaintext(instance: Instance, tmp_path: Path)
         passed = pipe.everything()
     assert len(passed) > 5000
     assert canary.encode() not in passed
-    pids = pids_by_module(str(instance.home))
-    assert canary.encode() not in memory_of(pids["daas_host"])
+    assert canary.encode() not in memory_of(pids["host"])
     # The search itself works: the enclave, which has to see it, shows it in its own memory or its API server's.
-    assert any(canary.encode() in memory_of(pid) for name, pid in pids.items() if name != "daas_host"), host
+    assert any(canary.encode() in memory_of(pid) for name, pid in pids.items() if name != "host")
     for path in [*(instance.home / "host").rglob("*"), *(instance.home / "logs").rglob("*")]:
         if path.is_file():
             assert canary.encode() not in path.read_bytes(), path
-
-
-def pids_by_module(mark: str) -> dict[str, int]:
-    """This instance's processes by Python module or subcommand."""
-    found: dict[str, int] = {}
-    for entry in Path("/proc").iterdir():
-        if not entry.name.isdigit():
-            continue
-        try:
-            argv = (entry / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
-        except OSError:
-            continue
-        if any(mark in part for part in argv):
-            for name in ("daas_host", "daas_enclave", "daas_gateway", "server", "etcd"):
-                if name in argv:
-                    found.setdefault(name, int(entry.name))
-    return found
 
 
 async def test_a_watch_that_is_cut_never_ends_cleanly(instance: Instance, tmp_path: Path) -> None:
