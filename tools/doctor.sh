@@ -42,8 +42,9 @@ at_least() {
 }
 
 system=$(uname -s)
-case $system in
-Linux) say ok system "$(uname -sr)" "" ;;
+case $system-$(uname -m) in
+Linux-x86_64) say ok system "$(uname -srm)" "" ;;
+Linux-*) say warn system "$(uname -srm): the control-plane binary is built for x86-64 only" "run 'make run' on an x86-64 machine" ;;
 *) say warn system "$system: gateway and receipt checks work here, the control plane needs Linux" "run 'make run' on Linux" ;;
 esac
 

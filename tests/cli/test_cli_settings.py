@@ -36,6 +36,14 @@ def test_the_example_in_the_documentation_is_the_defaults() -> None:
     assert settings.parse(example.encode(), {}) == settings.parse(b"version: 1", {})
 
 
+def test_the_example_in_the_readme_is_the_defaults() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    example = readme.split("```yaml\n")[1].split("```")[0]
+    assert settings.parse(example.encode(), {}) == settings.parse(b"version: 1", {})
+    for name in settings.OVERRIDES:
+        assert name in readme
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
