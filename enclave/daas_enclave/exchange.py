@@ -37,7 +37,10 @@ class End(Enum):
 
 @dataclass(slots=True, eq=False)
 class Exchange:
-    """One request under way. `deadline` (loop time) bounds the wait for an answer, None once it flows."""
+    """One request under way. `deadline` (loop time) bounds the wait for an answer, None once it flows.
+
+    `begun` says that part of an answer is on the wire, so that nothing but its end may follow.
+    """
 
     connection: ServerConnection
     subject: Subject = NOBODY
@@ -46,6 +49,7 @@ class Exchange:
     deadline: float | None = None
     blocked_since: float | None = None
     ended: End | None = None
+    begun: bool = False
     on_end: Callable[[], None] | None = field(default=None, repr=False)
 
     def end(self, why: End) -> None:

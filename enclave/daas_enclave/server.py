@@ -102,6 +102,10 @@ class Endpoint:
         return self._refusal(NOBODY, Refused(code, cause, str(refused)))
 
     def _refuse(self, exchange: Exchange, refused: Refused) -> None:
+        if exchange.begun:
+            # A second answer inside the first would be read as its data.
+            exchange.connection.abort()
+            return
         status, headers, body = self._refusal(exchange.subject, refused)
         exchange.connection.send(status, headers, body)
 

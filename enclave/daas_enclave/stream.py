@@ -58,6 +58,7 @@ async def send_bulk(
     exchange: Exchange, signer: ReceiptSigner, response: Response, headers: Sequence[Header], first: bytes
 ) -> None:
     """A long body of which `first` was read already. Aborts the connection when the body breaks."""
+    exchange.begun = True
     exchange.connection.start(response.status, [*headers, FRAMES_HEADER])
     writer = FrameWriter(exchange, signer, response.status)
     for start in range(0, len(first), BULK_FRAME):
@@ -81,6 +82,7 @@ async def send_live(exchange: Exchange, signer: ReceiptSigner, response: Respons
     A watch or followed log that ends with its session gets its last frame, for what was sent is whole; a client asks
     again and is then told why. Broken otherwise it is cut.
     """
+    exchange.begun = True
     exchange.connection.start(response.status, [*headers, FRAMES_HEADER])
     writer = FrameWriter(exchange, signer, response.status)
     try:

@@ -73,6 +73,7 @@ class Upgrader:
             *((name, value) for name, value in response.headers if name in _KEPT),
             (b"Daas-Receipt", header_value(opening)),
         ]
+        exchange.begun = True
         near = exchange.connection.switch(headers)
         carrier = _Carrier(exchange, near, far)
         await carrier.run()

@@ -6,8 +6,12 @@ Each is tried in every encoding that clients send: JSON, YAML, server-side apply
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import os
+import shutil
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -336,6 +340,75 @@ async def test_a_watch_brings_events_as_frames(enclave: EnclaveProcess, user: Us
         if b"e2e-watched" in body:
             break
     writer.transport.abort()
+
+
+@contextlib.asynccontextmanager
+async def signing_forwarder(user: User) -> AsyncIterator[str]:
+    """A plain local endpoint for kubectl that signs and forwards; stands in for the gateway, which verifies more."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                first, *lines = head.split("\r\n")[:-2]
+                method, target, _ = first.split(" ")
+                headers = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines)}
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                answer = await user.enclave.ask(
+                    method,
+                    target,
+                    user.session,
+                    body=body,
+                    accept=headers.get("accept", ""),
+                    content_type=headers.get("content-type", ""),
+                )
+                kind = answer.headers["content-type"]
+                told = (
+                    f"HTTP/1.1 {answer.status} X\r\nContent-Type: {kind}\r\nContent-Length: {len(answer.body)}\r\n\r\n"
+                )
+                writer.write(told.encode() + answer.body)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+@pytest.mark.skipif(shutil.which("kubectl") is None, reason="no kubectl on this machine")
+async def test_kubectl_prints_refusals_as_kubernetes_own(user: User, tmp_path: Path) -> None:
+    async with signing_forwarder(user) as server:
+
+        async def kubectl(*arguments: str, stdin: bytes = b"") -> tuple[int, str]:
+            process = await asyncio.create_subprocess_exec(
+                "kubectl",
+                f"--server={server}",
+                f"--cache-dir={tmp_path}",
+                *arguments,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                env={"PATH": os.environ["PATH"], "HOME": str(tmp_path), "KUBECONFIG": "/dev/null"},
+            )
+            output, _ = await asyncio.wait_for(process.communicate(stdin), 60)
+            assert process.returncode is not None
+            return process.returncode, output.decode()
+
+        code, output = await kubectl("get", "namespaces", "-o", "name")
+        assert (code, "namespace/default" in output) == (0, True), output
+        code, output = await kubectl("create", "token", "default")
+        assert code == 1
+        assert "service-account tokens are not issued to users" in output
+        code, output = await kubectl("get", "--raw", "/metrics")
+        assert code == 1
+        assert "Error from server (Forbidden)" in output
+        secret = yaml.safe_dump(thing("v1", "Secret", "e2e-kubectl", type="bootstrap.kubernetes.io/token")).encode()
+        for arguments in (["create"], ["apply"], ["apply", "--server-side"]):
+            code, output = await kubectl(*arguments, "-f", "-", stdin=secret)
+            assert code == 1
+            assert "Forbidden" in output or "forbidden" in output
+            assert "daas-token-secrets" in output
+        code, output = await kubectl("auth", "can-i", "impersonate", "users")
+        assert (code, output.strip().splitlines()[-1]) == (1, "no")
 
 
 async def test_an_exec_of_a_pod_that_runs_nowhere_is_refused_and_signed(enclave: EnclaveProcess, user: User) -> None:

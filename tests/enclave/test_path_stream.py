@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from daas_enclave.exchange import ANSWER_SECONDS, STALL_SECONDS
+from daas_enclave.stream import FrameWriter
 from daas_protocol import receipt as wire
 from daas_protocol.frames import MAX_FRAME_DATA, PipeDecoder, PipeType, encode_pipe
 from daas_protocol.receipt import UpgradeClose
@@ -156,6 +157,30 @@ async def test_a_body_that_breaks_never_gets_a_last_frame(path: Harness, session
         async for _, receipt in path.frames(reader):
             last = receipt.last
     assert not last
+    writer.transport.abort()
+
+
+async def test_a_failure_in_the_middle_of_an_answer_cuts_it(
+    path: Harness, session: SessionKeys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    long_body(path, 8 * MIB)
+    whole = FrameWriter.write
+
+    async def write(self: FrameWriter, data: bytes, *, last: bool = False) -> None:
+        if self._index == 2:
+            raise RuntimeError("a fault of ours")
+        await whole(self, data, last=last)
+
+    monkeypatch.setattr(FrameWriter, "write", write)
+    head, _ = path.head("GET", PODS, session)
+    reader, writer = await path.connect()
+    writer.write(head)
+    got = b""
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(1 << 20):
+            got += data
+    assert got.count(b"HTTP/1.1") == 1
+    assert not got.endswith(b"0\r\n\r\n")
     writer.transport.abort()
 
 
