@@ -6,8 +6,10 @@
               | "read" | "write" | "*"
     label     = RFC 1123 label in lower case, at most 63 characters
 
-Invariant: one grant has one text, and `allows` answers yes only for what the text names. Without a group every group
-is meant. Source: DESIGN.md section 5 (`access`).
+Invariant: one grant has one text, and `allows` answers yes only for what the text names. Without a group the core
+group is meant, as in RBAC (`pods`, not a custom resource of that name elsewhere); `*` alone is every resource of every
+group. Subresources are named (`/sub`, `/*`), but for two: `pods/log` comes with read of pods, and `*:*` is everything.
+Source: DESIGN.md section 5 (`access`).
 """
 
 import re
@@ -48,7 +50,8 @@ class GrantError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """`group` None is every group; `resource` and `subresource` may be `*`; `namespace` None is the whole cluster."""
+    """`group` "" is the core group, None every group (only with resource `*`); `subresource` may be `*`;
+    `namespace` None is the whole cluster."""
 
     group: str | None
     resource: str
@@ -63,12 +66,12 @@ class Grant:
         match = _GRANT.fullmatch(text)
         if match is None or len(self.group or "") > MAX_GROUP_CHARACTERS:
             raise GrantError(text[:MAX_GRANT_CHARACTERS], "a part is no label in lower case")
-        parts = (match["group"], match["resource"], match["sub"], match["namespace"])
+        parts = (_group(match), match["resource"], match["sub"], match["namespace"])
         if parts != (self.group, self.resource, self.subresource, self.namespace):
             raise GrantError(text[:MAX_GRANT_CHARACTERS], "a part contains a separator")
 
     def __str__(self) -> str:
-        group = "" if self.group is None else f".{self.group}"
+        group = f".{self.group}" if self.group else ""
         sub = "" if self.subresource is None else f"/{self.subresource}"
         namespace = "" if self.namespace is None else f"@{self.namespace}"
         return f"{self.resource}{group}{sub}:{_VERB_NAMES[self.verbs]}{namespace}"
@@ -95,10 +98,16 @@ class Grant:
             return False
         if self.subresource is not None:
             return self.subresource in (ANY, subresource)
-        if self.resource == ANY:
+        if self.resource == ANY and self.verbs == ALL_VERBS:
             return True
         is_log = (group, resource, subresource, verb) == ("", "pods", "log", "get")
         return is_log and self.verbs >= READ_VERBS
+
+
+def _group(match: re.Match[str]) -> str | None:
+    if match["group"] is None:
+        return None if match["resource"] == ANY else ""
+    return str(match["group"])
 
 
 def parse_grant(text: str) -> Grant:
@@ -111,4 +120,4 @@ def parse_grant(text: str) -> Grant:
     verbs = _VERB_SETS.get(match["verb"])
     if verbs is None:
         raise GrantError(text, f"unknown verb {match['verb']!r}, use one of {', '.join(sorted(_VERB_SETS))}")
-    return Grant(match["group"], match["resource"], match["sub"], verbs, match["namespace"])
+    return Grant(_group(match), match["resource"], match["sub"], verbs, match["namespace"])

@@ -154,15 +154,15 @@ def test_rbac_names_verbs_one_by_one() -> None:
 @pytest.mark.parametrize(
     ("grant", "expected"),
     [
-        ("pods:get", [(["*"], ["pods"], ["get"])]),
+        ("pods:get", [([""], ["pods"], ["get"])]),
         (
             "pods:read",
-            [(["*"], ["pods"], ["get", "list", "watch"]), ([""], ["pods/log"], ["get"])],
+            [([""], ["pods"], ["get", "list", "watch"]), ([""], ["pods/log"], ["get"])],
         ),
         ("deployments.apps/scale:update", [(["apps"], ["deployments/scale"], ["update"])]),
         (
             "pods/exec:create",
-            [(["*"], ["pods/exec"], ["create"]), ([""], ["pods/exec"], ["get", "create"])],
+            [([""], ["pods/exec"], ["create"]), ([""], ["pods/exec"], ["get", "create"])],
         ),
         ("*.apps:delete", [(["apps"], ["*"], ["delete"])]),
     ],

@@ -13,14 +13,14 @@ from daas_protocol.grant import ALL_VERBS, READ_VERBS, WRITE_VERBS, Grant, Grant
 LABEL = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,8}[a-z0-9])?", fullmatch=True)
 GROUP = st.lists(LABEL, min_size=1, max_size=3).map(".".join)
 VERBS = st.sampled_from([ALL_VERBS, READ_VERBS, WRITE_VERBS, *(frozenset({verb}) for verb in sorted(ALL_VERBS))])
-GRANT = st.builds(
-    Grant, st.none() | GROUP, LABEL | st.just("*"), st.none() | LABEL | st.just("*"), VERBS, st.none() | LABEL
+SUB = st.none() | LABEL | st.just("*")
+GRANT = st.builds(Grant, st.just("") | GROUP, LABEL, SUB, VERBS, st.none() | LABEL) | st.builds(
+    Grant, st.none() | GROUP, st.just("*"), SUB, VERBS, st.none() | LABEL
 )
 SMALL_GRANTS = [
-    Grant(*parts)
-    for parts in itertools.product(
-        [None, "apps"],
-        ["*", "pods", "deployments", "namespaces"],
+    Grant(group, resource, *rest)
+    for (group, resource), *rest in itertools.product(
+        [(None, "*"), ("apps", "*"), *itertools.product(["", "apps"], ["pods", "deployments", "namespaces"])],
         [None, "*", "log", "exec"],
         [ALL_VERBS, READ_VERBS, WRITE_VERBS, frozenset({"get"}), frozenset({"create"})],
         [None, "dev"],
@@ -61,7 +61,7 @@ def test_what_any_grant_allows_a_wider_one_allows() -> None:
     everything = parse_grant("*:*")
     for grant, request_info in allowed():
         assert everything.allows(*request_info)
-        assert replace(grant, group=None).allows(*request_info)
+        assert replace(grant, group=None, resource="*").allows(*request_info)
         assert replace(grant, verbs=ALL_VERBS).allows(*request_info)
         assert replace(grant, namespace=None).allows(*request_info)
 
@@ -82,17 +82,18 @@ def test_streams_into_containers_need_create_and_no_other_verb_exists() -> None:
 @pytest.mark.parametrize(
     "parts",
     [
-        (None, "pods", None, frozenset({"get", "list"}), None),
-        (None, "pods", None, frozenset(), None),
-        (None, "pods", None, frozenset({"impersonate"}), None),
-        (None, "pods.apps", None, READ_VERBS, None),
-        (None, "pods/log", None, READ_VERBS, None),
-        ("", "pods", None, READ_VERBS, None),
-        (None, "pods", "", READ_VERBS, None),
-        (None, "pods", None, READ_VERBS, ""),
-        (None, "pods", None, READ_VERBS, "*"),
+        ("", "pods", None, frozenset({"get", "list"}), None),
+        ("", "pods", None, frozenset(), None),
+        ("", "pods", None, frozenset({"impersonate"}), None),
+        ("", "pods.apps", None, READ_VERBS, None),
+        ("", "pods/log", None, READ_VERBS, None),
+        (None, "pods", None, READ_VERBS, None),
+        ("", "*", None, READ_VERBS, None),
+        ("", "pods", "", READ_VERBS, None),
+        ("", "pods", None, READ_VERBS, ""),
+        ("", "pods", None, READ_VERBS, "*"),
         ("apps/x", "pods", None, READ_VERBS, None),
-        (None, "Pods", None, READ_VERBS, None),
+        ("", "Pods", None, READ_VERBS, None),
     ],
 )
 def test_a_grant_without_text_cannot_be_made(parts: tuple[str, ...]) -> None:
