@@ -41,9 +41,9 @@ from daas_enclave.status import StatusBoard, clock_json, components_json, identi
 from daas_enclave.supervisor import ComponentStatus, Supervised
 from daas_protocol.transport.endpoint import Endpoint, Kind, listen
 
-# Stopping takes at most the sum of the last three, ten seconds: requests and the log under way, the server, etcd.
-DRAIN_S: Final = 2.0
-DRAIN_AND_LOG_S: Final = 4.5
+# Stopping takes at most their sum, ten seconds: requests and the log under way, then the server, then etcd.
+DRAIN_S: Final = 4.0
+DRAIN_SLACK_S: Final = 0.5
 SERVER_STOP_S: Final = 4.0
 ETCD_STOP_S: Final = 1.5
 # Installing the admission policies is tried again when the API server falls over meanwhile; more is not bad luck.
@@ -302,7 +302,7 @@ class App:
         """Requests first, then the server, then its store; each within its own time."""
         if self._path is not None:
             with contextlib.suppress(TimeoutError, Exception):
-                async with asyncio.timeout(DRAIN_AND_LOG_S):
+                async with asyncio.timeout(DRAIN_S + DRAIN_SLACK_S):
                     await self._path.drain(DRAIN_S)
         if self._serving is not None:
             self._serving.cancel()
