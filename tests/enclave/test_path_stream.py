@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-import resource
 import tracemalloc
 from collections.abc import AsyncIterator, Iterator
 
@@ -238,19 +237,10 @@ async def test_a_refused_watch_is_an_ordinary_answer(path: Harness, session: Ses
     assert (answer.status, answer.receipt.status) == (410, 410)
 
 
-def resident() -> int:
-    """Bytes of this process in memory."""
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()
-
-
-async def test_200_idle_watches_cost_little_and_stand_in_nobodys_way(path: Harness, session: SessionKeys) -> None:
+async def test_200_idle_watches_stand_in_nobodys_way_and_are_let_go(path: Harness, session: SessionKeys) -> None:
     never = asyncio.Event()
     watch_script(path, never)
-    base = resident()
     watches = await asyncio.gather(*(ask_stream(path, session, PODS + "?watch=true") for _ in range(200)))
-    # The client's and the double's ends are in this process too: four ends of TLS for each watch.
-    assert resident() - base < 200 * 512 * 1024
     assert path.path.stats()["under_way"]["long"] == 200
     path.api.script = path.api.echo
     assert (await asyncio.wait_for(path.ask("GET", PODS, session), 5)).status == 200
