@@ -106,7 +106,7 @@ class Gateway:
             config.session_epoch,
         )
         sessions = Sessions(self._user, terms, now_ms)
-        exchange = Exchange(
+        self._exchange = Exchange(
             place,
             sessions.address,
             self.store,
@@ -117,7 +117,7 @@ class Gateway:
             on_equivocation=self._equivocated,
         )
         self.cache = AnswerCache(config.cache_ttl_ms)
-        self.forwarder = Forwarder(self.pool, sessions, exchange, self.store, self.cache, self.metrics)
+        self.forwarder = Forwarder(self.pool, sessions, self._exchange, self.store, self.cache, self.metrics)
         local = {b"/daas/local/status": self._status, b"/daas/local/ready": self._ready}
         self.server = LocalServer(self.forwarder, credential, RequestFilter(config.filters), local, self.metrics)
         self._listener: asyncio.AbstractServer | None = None
@@ -228,7 +228,7 @@ class Gateway:
                 "enclave": enclave,
                 "problem": None if problem is None else {"reason": problem.reason, "message": str(problem)},
                 "receipts": {
-                    "verified": int(self.metrics.receipts._value.get()),
+                    "verified": self._exchange.verified,
                     "kept": await asyncio.to_thread(count_receipts, self._config.receipts_db),
                     "waiting": self.store.waiting,
                     "database": str(self._config.receipts_db),

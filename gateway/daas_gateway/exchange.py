@@ -102,6 +102,7 @@ class Exchange:
         self._random = random
         self._on_equivocation = on_equivocation
         self._ledgers: dict[bytes, SequenceLedger] = {}
+        self.verified = 0
 
     async def send(self, asked: Ask, channel: Channel, session: Session) -> Sent:
         """Sends and returns with the answer's head. Raises Broken, AnswerTimeout, RequestMalformed."""
@@ -187,6 +188,7 @@ class Exchange:
             sent.channel.identity.public_key_bytes,
             body if self._keep_bodies else None,
         )
+        self.verified += 1
         self._metrics.receipts.inc()
         try:
             self._ledger(receipt.boot_id).note(receipt.sequence, leaf)
