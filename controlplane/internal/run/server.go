@@ -123,7 +123,7 @@ func controllers(ctx context.Context, c *server.Config, p *server.Prepared, star
 		return err
 	}
 	if c.NodeJoin {
-		seed.ApproveServing(ctx, client)
+		seed.ApproveServing(ctx, client, append(c.ReservedNames(), c.GivenSANs...))
 	}
 	return nil
 }

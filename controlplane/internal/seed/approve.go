@@ -51,11 +51,11 @@ type node struct {
 
 // ApproveServing approves the serving certificates of kubelets until ctx ends.
 // Upstream has no approver for them; without one the API server could not
-// check whom it hands an exec to.
-func ApproveServing(ctx context.Context, c *Client) {
+// check whom it hands an exec to. No node gets a reserved name.
+func ApproveServing(ctx context.Context, c *Client, reserved []string) {
 	refused := map[string]bool{}
 	for {
-		if err := approveAll(ctx, c, refused); err != nil && ctx.Err() == nil {
+		if err := approveAll(ctx, c, reserved, refused); err != nil && ctx.Err() == nil {
 			notice.Printf("serving certificates of nodes: %v", err)
 		}
 		select {
@@ -66,7 +66,7 @@ func ApproveServing(ctx context.Context, c *Client) {
 	}
 }
 
-func approveAll(ctx context.Context, c *Client, refused map[string]bool) error {
+func approveAll(ctx context.Context, c *Client, reserved []string, refused map[string]bool) error {
 	var list struct {
 		Items []certificateRequest `json:"items"`
 	}
@@ -84,7 +84,7 @@ func approveAll(ctx context.Context, c *Client, refused map[string]bool) error {
 			}
 			return err
 		}
-		if err := servingFault(request, of); err != nil {
+		if err := servingFault(request, of, reserved); err != nil {
 			refused[request.Metadata.Name] = true
 			notice.Printf("certificate request %s is left unapproved: %v", request.Metadata.Name, err)
 			continue
@@ -98,7 +98,7 @@ func approveAll(ctx context.Context, c *Client, refused map[string]bool) error {
 
 // servingFault says why a request must not be approved: a node may only ask for
 // its own name and the addresses that it is known by.
-func servingFault(request certificateRequest, of node) error {
+func servingFault(request certificateRequest, of node, reserved []string) error {
 	name, isNode := strings.CutPrefix(request.Spec.Username, nodePrefix)
 	if !isNode || name == "" || !slices.Contains(request.Spec.Groups, "system:nodes") {
 		return fmt.Errorf("%q is not a node", request.Spec.Username)
@@ -132,14 +132,17 @@ func servingFault(request certificateRequest, of node) error {
 	for _, address := range of.Status.Addresses {
 		known[address.Address] = true
 	}
-	for _, dns := range csr.DNSNames {
-		if !known[dns] {
-			return fmt.Errorf("DNS name %q is not an address of node %s", dns, name)
-		}
-	}
+	asked := csr.DNSNames
 	for _, ip := range csr.IPAddresses {
-		if !known[ip.String()] {
-			return fmt.Errorf("IP %s is not an address of node %s", ip, name)
+		asked = append(asked, ip.String())
+	}
+	for _, address := range asked {
+		if !known[address] {
+			return fmt.Errorf("%q is not an address of node %s", address, name)
+		}
+		// A node reports its addresses itself.
+		if slices.Contains(reserved, strings.ToLower(address)) {
+			return fmt.Errorf("%q belongs to the API server", address)
 		}
 	}
 	return nil

@@ -60,8 +60,27 @@ func known(t *testing.T) node {
 	return n
 }
 
+var reserved = []string{"kubernetes", "10.43.0.1"}
+
+func TestANodeThatCallsItselfTheServerIsRefused(t *testing.T) {
+	for _, address := range reserved {
+		n := known(t)
+		n.Status.Addresses[0].Address = address
+		r := request(t, nil)
+		r.Spec.Request = csr(t, func(c *x509.CertificateRequest) {
+			c.DNSNames, c.IPAddresses = []string{address}, nil
+			if ip := net.ParseIP(address); ip != nil {
+				c.DNSNames, c.IPAddresses = nil, []net.IP{ip}
+			}
+		})
+		if err := servingFault(r, n, reserved); err == nil || !strings.Contains(err.Error(), "belongs to the API server") {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
 func TestANodeGetsAServingCertificateForItselfOnly(t *testing.T) {
-	if err := servingFault(request(t, nil), known(t)); err != nil {
+	if err := servingFault(request(t, nil), known(t), reserved); err != nil {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*certificateRequest){
@@ -80,7 +99,7 @@ func TestANodeGetsAServingCertificateForItselfOnly(t *testing.T) {
 		"\"kubernetes\" is not": func(r *certificateRequest) {
 			r.Spec.Request = csr(t, func(c *x509.CertificateRequest) { c.DNSNames = []string{"w1", "kubernetes"} })
 		},
-		"IP 10.43.0.1": func(r *certificateRequest) {
+		"\"10.43.0.1\" is not": func(r *certificateRequest) {
 			r.Spec.Request = csr(t, func(c *x509.CertificateRequest) { c.IPAddresses = []net.IP{net.ParseIP("10.43.0.1")} })
 		},
 		"DNS names and addresses alone": func(r *certificateRequest) {
@@ -92,7 +111,7 @@ func TestANodeGetsAServingCertificateForItselfOnly(t *testing.T) {
 	} {
 		r := request(t, nil)
 		change(&r)
-		if err := servingFault(r, known(t)); err == nil || !strings.Contains(err.Error(), want) {
+		if err := servingFault(r, known(t), reserved); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

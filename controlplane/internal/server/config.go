@@ -32,6 +32,8 @@ type Config struct {
 	Port             string
 	AdvertiseAddress string
 	SANs             []string
+	// GivenSANs are the DNS names among the user's --tls-san.
+	GivenSANs []string
 
 	Kubeconfig     string
 	KubeconfigMode fs.FileMode
@@ -118,6 +120,11 @@ func NewConfig(v *flags.Values, m Machine) (*Config, error) {
 	}
 	if len(c.Datastore.Endpoints) > 0 && len(c.EtcdArgs) > 0 {
 		return nil, errors.New("daas-k3s: --etcd-arg is for the embedded etcd and --datastore-endpoint names another one; give the arguments to 'daas-k3s etcd' instead")
+	}
+	for _, name := range c.SANs {
+		if net.ParseIP(name) == nil && name != m.Hostname {
+			c.GivenSANs = append(c.GivenSANs, name)
+		}
 	}
 	c.SANs = append(c.SANs, m.Hostname)
 	return c, nil

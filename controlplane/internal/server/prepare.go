@@ -120,9 +120,17 @@ func (c *Config) leaves() []signedLeaf {
 // KubeletClientUser is who the API server is at a kubelet.
 const KubeletClientUser = "system:apiserver"
 
+// ReservedNames are the names by which clients know the API server and no node.
+// One CA vouches for both, so that a node with a certificate for one of them
+// could pass for the server. The machine's own addresses are not among them: a
+// worker may run beside its server.
+func (c *Config) ReservedNames() []string {
+	return []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.ClusterDomain,
+		"localhost", "127.0.0.1", "::1", firstAddress(c.ServiceCIDR)}
+}
+
 func (c *Config) servingNames() []string {
-	names := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc." + c.ClusterDomain,
-		"localhost", "127.0.0.1", "::1", firstAddress(c.ServiceCIDR), c.AdvertiseAddress}
+	names := append(c.ReservedNames(), c.AdvertiseAddress)
 	if !net.ParseIP(c.BindAddress).IsUnspecified() {
 		names = append(names, c.BindAddress)
 	}
