@@ -48,8 +48,10 @@ def test_a_deployment_is_reconciled_and_survives_a_stop_and_a_kill(server: MakeS
     assert one.json("get", "configmap", "written-last")["data"] == {"a": "b"}
     one.kubectl("scale", "deployment", "web", "--replicas=0")
     until("no pods", 30, lambda: one.json("get", "pods")["items"] == [])
-    print(f"resident: {resident_mib(one.process.popen.pid):.0f} MiB")
-    assert resident_mib(one.process.popen.pid) < 450
+    pid = one.process.popen.pid
+    # What the start took is given back ten seconds after it.
+    until("less memory when idle", 60, lambda: resident_mib(pid) < 400)
+    print(f"resident: {resident_mib(pid):.0f} MiB")
 
 
 def test_files_are_those_of_k3s_and_private(server: MakeServer) -> None:
