@@ -1,18 +1,22 @@
 #!/bin/sh
 # step.sh "WHAT" "HOW LONG" COMMAND...: runs COMMAND with its standard output kept and says on standard error what it
-# is doing: at once, then every 20 s. What COMMAND writes to standard error is passed on.
+# is doing: after a second, then every 20 s, and when it is done. What is quick or fails by itself is not announced.
 set -u
 what=$1 usual=$2
 shift 2
 start=$(date +%s)
-echo "==> $what ($usual)" >&2
 (
     # The sleep must not outlive the step, nor hold its standard output open.
     trap 'kill "$nap" 2>/dev/null; exit 0' TERM
-    while :; do
-        sleep 20 >/dev/null 2>&1 &
+    rest() {
+        sleep "$1" >/dev/null 2>&1 &
         nap=$!
         wait "$nap"
+    }
+    rest 1
+    echo "==> $what ($usual)" >&2
+    while :; do
+        rest 20
         echo "    $what: $(($(date +%s) - start)) s so far ($usual)" >&2
     done
 ) >/dev/null &
@@ -23,5 +27,9 @@ trap 'exit 143' TERM
 "$@"
 status=$?
 elapsed=$(($(date +%s) - start))
-if [ $status = 0 ]; then echo "    $what: done in $elapsed s" >&2; else echo "    $what: FAILED after $elapsed s (exit $status)" >&2; fi
+if [ $status != 0 ]; then
+    echo "    $what: FAILED after $elapsed s (exit $status)" >&2
+elif [ $elapsed -gt 1 ]; then
+    echo "    $what: done in $elapsed s" >&2
+fi
 exit $status
