@@ -85,6 +85,8 @@ async def send_live(exchange: Exchange, signer: ReceiptSigner, response: Respons
     exchange.begun = True
     exchange.connection.start(response.status, [*headers, FRAMES_HEADER])
     writer = FrameWriter(exchange, signer, response.status)
+    # At once, though there may be nothing to say for hours: a gateway shows no status that is not signed.
+    await writer.write(b"")
     try:
         while data := await response.read():
             await _write_cut(writer, data)

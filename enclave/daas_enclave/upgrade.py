@@ -16,7 +16,7 @@ from daas_enclave.incoming import Incoming
 from daas_enclave.refusal import Refused
 from daas_enclave.sessions import Session
 from daas_enclave.signer import ReceiptSigner, header_value
-from daas_protocol.frames import MAX_PIPE_PAYLOAD, FrameError, PipeDecoder, PipeType, encode_pipe
+from daas_protocol.frames import MAX_PIPE_PAYLOAD, FrameError, PipeDecoder, PipeType, encode_close, encode_pipe
 from daas_protocol.receipt import UpgradeClose
 from daas_protocol.transport.http1 import ConnectionClosed, Header, RawStream, Response
 
@@ -77,7 +77,8 @@ class Upgrader:
         near = exchange.connection.switch(headers)
         carrier = _Carrier(exchange, near, far)
         await carrier.run()
-        body = UpgradeClose(sent=carrier.sent, received=carrier.received).to_bcs()
+        close = UpgradeClose(sent=carrier.sent, received=carrier.received)
+        body = close.to_bcs()
         digest = hashlib.sha256(body).digest()
         closing = self._signer.stream_receipt(
             exchange.subject,
@@ -91,7 +92,7 @@ class Upgrader:
         )
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
-                await near.write(encode_pipe(PipeType.CLOSE, closing))
+                await near.write(encode_close(close, closing))
         except (ConnectionError, TimeoutError):
             pass
         finally:

@@ -31,7 +31,6 @@ REQUEST_DOMAIN = b"DAAS-REQUEST-V1\x00"
 POLICY_FILE_DOMAIN = b"DAAS-POLICY-FILE-V1\x00"
 MAX_REQUEST_AUTH_CHARACTERS = 168
 
-_HTTP_TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+", re.ASCII)  # RFC 9110 section 5.6.2
 _UPGRADE_PROTOCOL = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+(/[!#$%&'*+\-.^_`|~0-9A-Za-z]+)?", re.ASCII)
 _U64 = struct.Struct("<Q")
 
@@ -269,6 +268,7 @@ def upgrade_string(protocol: str, subprotocols: Sequence[str] = ()) -> str:
         raise UpgradeProtocolError(f"not an upgrade protocol: {protocol!r}")
     offered = [item.strip(" \t") for value in subprotocols for item in value.split(",")]
     for item in offered:
-        if not _HTTP_TOKEN.fullmatch(item):
+        # kubectl's port-forward offers `SPDY/3.1+portforward.k8s.io` over WebSocket: no token of RFC 9110, but in use.
+        if not _UPGRADE_PROTOCOL.fullmatch(item):
             raise UpgradeProtocolError(f"not a sub-protocol: {item!r}")
     return f"{protocol.lower()};{', '.join(offered)}"

@@ -13,7 +13,7 @@ import pytest
 from daas_enclave.exchange import ANSWER_SECONDS, STALL_SECONDS
 from daas_enclave.stream import FrameWriter
 from daas_protocol import receipt as wire
-from daas_protocol.frames import MAX_FRAME_DATA, PipeDecoder, PipeType, encode_pipe
+from daas_protocol.frames import MAX_FRAME_DATA, PipeDecoder, PipeType, encode_pipe, split_close
 from daas_protocol.receipt import UpgradeClose
 from support.enclave_path import EXPIRES_MS, EXPIRING_TOKEN, Harness, Seen, SessionKeys, reply, start
 
@@ -199,16 +199,23 @@ def watch_script(path: Harness, gate: asyncio.Event, events: int = 3) -> None:
     path.api.script = script
 
 
+async def first_frame(frames: AsyncIterator[tuple[bytes, wire.StreamReceipt]]) -> None:
+    """The frame that leaves with the head of a watch, before any event: a signed status and nothing else."""
+    data, receipt = await asyncio.wait_for(anext(frames), 1)
+    assert (data, receipt.index, receipt.status, receipt.last) == (b"", 0, 200, False)
+
+
 async def test_each_event_of_a_watch_is_a_frame_at_once(path: Harness, session: SessionKeys) -> None:
     gate = asyncio.Event()
     watch_script(path, gate)
     reader, writer, digest = await ask_stream(path, session, PODS + "?watch=1")
     frames = path.frames(reader)
+    await first_frame(frames)
     for number in range(3):
         gate.set()
         data, receipt = await asyncio.wait_for(anext(frames), 1)
         assert data == b'{"event":%d}\n' % number
-        assert (receipt.index, receipt.last, receipt.request_digest) == (number, False, digest)
+        assert (receipt.index, receipt.last, receipt.request_digest) == (number + 1, False, digest)
     gate.set()
     data, receipt = await asyncio.wait_for(anext(frames), 1)
     assert (data, receipt.last) == (b"", True)
@@ -219,8 +226,10 @@ async def test_a_followed_log_is_a_stream_and_an_ordinary_one_is_not(path: Harne
     gate = asyncio.Event()
     watch_script(path, gate, 1)
     reader, writer, _ = await ask_stream(path, session, PODS + "/a/log?follow=true")
+    frames = path.frames(reader)
+    await first_frame(frames)
     gate.set()
-    data, _ = await asyncio.wait_for(anext(path.frames(reader)), 1)
+    data, _ = await asyncio.wait_for(anext(frames), 1)
     assert data == b'{"event":0}\n'
     writer.transport.abort()
     path.api.script = path.api.echo
@@ -254,8 +263,10 @@ async def test_a_watch_ends_with_its_token(path: Harness) -> None:
     session = await path.opened(token=EXPIRING_TOKEN)
     watch_script(path, asyncio.Event())
     reader, writer, _ = await ask_stream(path, session, PODS + "?watch=true")
+    frames = path.frames(reader)
+    await first_frame(frames)
     path.clock.ms = EXPIRES_MS
-    data, receipt = await asyncio.wait_for(anext(path.frames(reader)), 3)
+    data, receipt = await asyncio.wait_for(anext(frames), 3)
     assert (data, receipt.last) == (b"", True)
     writer.transport.abort()
 
@@ -357,6 +368,7 @@ class Pipe:
         self._decoder = PipeDecoder()
         self.data = b""
         self.closing: wire.StreamReceipt | None = None
+        self.counts: UpgradeClose | None = None
         self.raw_closing = b""
 
     async def until(self, length: int | None) -> None:
@@ -368,8 +380,8 @@ class Pipe:
                 if kind is PipeType.DATA:
                     self.data += payload
                 else:
-                    self.raw_closing = payload
-                    self.closing = wire.SignedMessage.decode(payload).stream_receipt()
+                    self.counts, self.raw_closing = split_close(payload)
+                    self.closing = wire.SignedMessage.decode(self.raw_closing).stream_receipt()
 
 
 @pytest.mark.parametrize(("extra", "bound", "method"), KINDS)
@@ -391,7 +403,8 @@ async def test_an_upgraded_stream_is_carried_raw_between_two_receipts(
     await pipe.until(None)
     closing = pipe.closing
     assert closing is not None
-    body = UpgradeClose(sent=len(pipe.data), received=len(noise) + 1).to_bcs()
+    assert pipe.counts == UpgradeClose(sent=len(pipe.data), received=len(noise) + 1)
+    body = pipe.counts.to_bcs()
     assert (closing.index, closing.offset, closing.status, closing.last) == (1, 0, 101, True)
     assert closing.request_digest == digest
     assert closing.body_digest == closing.running_digest == hashlib.sha256(body).digest()
@@ -495,8 +508,10 @@ async def test_a_malformed_upgrade_is_refused(path: Harness, session: SessionKey
 async def test_draining_lets_the_short_finish_and_ends_the_long(path: Harness, session: SessionKeys) -> None:
     watch_script(path, asyncio.Event())
     reader, writer, _ = await ask_stream(path, session, PODS + "?watch=true")
+    frames = path.frames(reader)
+    await first_frame(frames)
     draining = asyncio.create_task(path.path.drain(1.0))
-    data, receipt = await asyncio.wait_for(anext(path.frames(reader)), 3)
+    data, receipt = await asyncio.wait_for(anext(frames), 3)
     assert (data, receipt.last) == (b"", True)
     await draining
     with pytest.raises((ConnectionError, OSError)):
