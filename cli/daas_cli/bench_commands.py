@@ -37,17 +37,17 @@ def path(
     """
     home, settings = context.home(), context.load_settings(context.home())
     progress = Progress(quiet=as_json)
-    plan = bench_path.Plan(rounds, seconds, connections)
+    plan, machine = bench_path.Plan(rounds, seconds, connections), bench_path.Machine.now()
     if use_running:
         with setting(home, settings) as at, progress.step("Measuring"):
-            result = bench_path.run(at, plan, progress.detail)
+            result = bench_path.run(at, plan, machine, progress.detail)
     else:
         with (
             temporary_instance(settings, progress) as (own, _),
             setting(own, settings) as at,
             progress.step("Measuring"),
         ):
-            result = bench_path.run(at, plan, progress.detail)
+            result = bench_path.run(at, plan, machine, progress.detail)
     if as_json:
         print_json(bench_path.as_json(result))
     else:
@@ -80,6 +80,10 @@ def _print_path(result: PathResult) -> None:
     cpu.add_row("all", *(f"{sum(used.values()):.2f}" for _, used in columns))
     stdout().print()
     stdout().print(cpu)
+    busy = " (other work ran: measure again when it is quiet)" if result.machine.load_before > 0.5 else ""
+    stdout().print(
+        f"\n{result.machine.cores} cores, load average {result.machine.load_before:.2f} before the start{busy}"
+    )
     pairs = (result.small, result.list, result.small_one, result.list_one)
     if errors := sum(side.errors for pair in pairs for side in (pair.proxy, pair.signed)):
         stderr().print(f"[yellow]{errors} requests failed[/]")

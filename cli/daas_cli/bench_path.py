@@ -7,6 +7,7 @@ kubectl uses it, `kubectl proxy` is plain HTTP, as it is.
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -69,11 +70,25 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Machine:
+    """What was measured on: figures from a machine with other work on it are worth less, and should say so."""
+
+    cores: int
+    load_before: float
+
+    @classmethod
+    def now(cls) -> Machine:
+        """The load average of the last minute, before the benchmark adds its own."""
+        return cls(os.cpu_count() or 1, os.getloadavg()[0])
+
+
+@dataclass(frozen=True, slots=True)
 class PathResult:
     """Everything of one run."""
 
     connections: int
     rounds: int
+    machine: Machine
     small: Pair
     list: Pair
     small_one: Pair
@@ -123,7 +138,7 @@ def _delivery(at: Setting, side: str) -> dict[str, Any]:
     return run_loadgen(at.loadgen, arguments, 30)
 
 
-def run(at: Setting, plan: Plan, say: Callable[[str], None]) -> PathResult:
+def run(at: Setting, plan: Plan, machine: Machine, say: Callable[[str], None]) -> PathResult:
     """Measures everything; `say` is told what is being done."""
     many = plan.connections
     small = _pair(at, plan, SMALL, many, say, f"small GET, {many} connections")
@@ -142,7 +157,9 @@ def run(at: Setting, plan: Plan, say: Callable[[str], None]) -> PathResult:
             statistics.median(item["p50_ms"] for item in times), statistics.median(item["p99_ms"] for item in times)
         )
 
-    return PathResult(many, plan.rounds, small, listed, small_one, list_one, delivery(SIDES[0]), delivery(SIDES[1]))
+    return PathResult(
+        many, plan.rounds, machine, small, listed, small_one, list_one, delivery(SIDES[0]), delivery(SIDES[1])
+    )
 
 
 def as_json(result: PathResult) -> dict[str, Any]:

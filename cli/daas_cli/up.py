@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
+import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from daas_attestation.development_ca import DevelopmentCa, DevelopmentCaError
@@ -69,7 +72,7 @@ def up(home: Home, settings: Settings, progress: Progress, *, ready_seconds: flo
     require_linux()
     began = time.monotonic()
     home.create()
-    with instance.locked(home):
+    with instance.locked(home), _interruptible():
         known = instance.load(home)
         now = lifecycle.running(home)
         if known is not None and now.all:
@@ -82,6 +85,21 @@ def up(home: Home, settings: Settings, progress: Progress, *, ready_seconds: flo
             lifecycle.stop(home, known)
             home.create()
         return _start(home, settings, progress, known, began, ready_seconds)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A start that is told to end, or whose terminal closes, must undo itself as it does for Ctrl-C."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _start(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from daas_cli import bench_path
-from daas_cli.bench_path import Delivery, Pair, PathResult, summarise
+from daas_cli.bench_path import Delivery, Machine, Pair, PathResult, summarise
 
 
 def run(rate: float, p50: float, errors: int = 0) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def test_ratio_and_added_latency_are_of_signed_over_proxy() -> None:
     pair = Pair(summarise([(run(200, 1.0), {})]), summarise([(run(100, 2.5), {})]))
     assert pair.ratio == 0.5
     assert pair.added_p50_ms == 1.5
-    result = PathResult(16, 1, pair, pair, pair, pair, Delivery(1, 2), Delivery(3, 4))
+    result = PathResult(16, 1, Machine(2, 0.1), pair, pair, pair, pair, Delivery(1, 2), Delivery(3, 4))
     document = bench_path.as_json(result)
     assert document["small"]["ratio"] == 0.5
     assert document["small_one"]["added_p50_ms"] == 1.5
@@ -54,5 +54,5 @@ def test_rounds_alternate_between_the_sides(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(bench_path, "_load", load)
     monkeypatch.setattr(bench_path, "_delivery", lambda at, side: {"write_to_event": {"p50_ms": 1.0, "p99_ms": 2.0}})
-    bench_path.run(None, bench_path.Plan(rounds=3), lambda text: None)  # type: ignore[arg-type]
+    bench_path.run(None, bench_path.Plan(rounds=3), Machine(2, 0.1), lambda text: None)  # type: ignore[arg-type]
     assert seen == list(bench_path.SIDES) * 12

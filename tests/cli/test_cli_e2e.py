@@ -230,3 +230,22 @@ def test_bench_path_measures_both_sides_and_leaves_nothing(real: Real) -> None:
     assert measured["watch_signed"]["p50_ms"] > 0
     assert {"gateway", "host", "enclave", "server"} <= measured["small"]["signed"]["cpu_ms_per_request"].keys()
     assert not real.home.root.exists()
+
+
+def test_a_start_that_is_told_to_end_undoes_itself(real: Real) -> None:
+    start = subprocess.Popen(
+        [str(PROGRAM), "up"], env=real.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    try:
+        for _ in range(600):
+            if lifecycle.running(real.home).all:
+                break
+            time.sleep(0.05)
+        assert len(real.processes()) >= 2
+        start.send_signal(signal.SIGTERM)
+        start.communicate(timeout=60)
+        assert start.returncode != 0
+        assert real.processes() == []
+    finally:
+        start.kill()
+        start.communicate()
