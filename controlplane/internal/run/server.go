@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -57,6 +58,9 @@ func Server(ctx context.Context, c *server.Config) error {
 		{Path: server.PublicClientCA, File: c.Layout.ClientCA.Cert},
 	})
 	if err != nil {
+		if errors.Is(err, context.DeadlineExceeded) && len(c.Datastore.Endpoints) > 0 {
+			return fmt.Errorf("%w; check that the datastore %s runs and accepts the client certificate", err, strings.Join(c.Datastore.Endpoints, ","))
+		}
 		return err
 	}
 	apiDone := background(func() error { return api.Run(apiCtx) })
