@@ -58,7 +58,8 @@ func Server(ctx context.Context, c *server.Config) error {
 		{Path: server.PublicClientCA, File: c.Layout.ClientCA.Cert},
 	})
 	if err != nil {
-		if errors.Is(err, context.DeadlineExceeded) && len(c.Datastore.Endpoints) > 0 {
+		// Upstream keeps the text of this error and not its type.
+		if strings.Contains(err.Error(), context.DeadlineExceeded.Error()) && len(c.Datastore.Endpoints) > 0 {
 			return fmt.Errorf("%w; check that the datastore %s runs and accepts the client certificate", err, strings.Join(c.Datastore.Endpoints, ","))
 		}
 		return err
