@@ -4,9 +4,11 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 rm -rf dist
 mkdir dist
+# The build backend looks for its program on PATH.
+export PATH="$PWD/.venv/bin:$PATH"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 for folder in protocol attestation enclave host gateway cli; do
-    (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; print(uv_build.build_wheel(sys.argv[1]))' ../dist)
+    (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; uv_build.build_wheel(sys.argv[1])' ../dist >/dev/null)
 done
 mkdir dist/locks
 cp locks/*.txt dist/locks/
