@@ -57,13 +57,16 @@ class Upstream:
         self.short = 0
         self.long = 0
 
-    async def acquire(self, *, long: bool, fresh: bool = False) -> ClientConnection:
-        """A connection, given back by `release`. Raises Refused when too many are in use or none can be made."""
+    async def acquire(self, *, long: bool, fresh: bool = False, patient: bool = False) -> ClientConnection:
+        """A connection, given back by `release`; `patient` (long ones only) as `dial_api_server` says.
+
+        Raises Refused when too many are in use or none can be made.
+        """
         if (self.long >= MAX_LONG) if long else (self.short >= MAX_SHORT):
             raise _too_many()
         self._count(long, 1)
         try:
-            return await (self._dial() if long else self._pool.acquire(fresh=fresh))
+            return await (self._dial(patient=patient) if long else self._pool.acquire(fresh=fresh))
         except _UNREACHABLE as error:
             self._count(long, -1)
             raise unreachable() from error

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from daas_enclave.runtime import ApiServer
 from daas_protocol.transport.http1 import ClientConnection, Pool
+from daas_protocol.transport.patient_tls import connect_patiently
 from daas_protocol.transport.streams import connect
 
 USER_AGENT: Final = b"daas-enclave"
@@ -43,8 +44,11 @@ class KubeAnswer:
         return str(self.body.get("message", ""))
 
 
-async def dial_api_server(api_server: ApiServer) -> ClientConnection:
-    """A TLS connection as the cluster administrator; raises OSError within CONNECT_TIMEOUT + the handshake's 10 s."""
+async def dial_api_server(api_server: ApiServer, *, patient: bool = False) -> ClientConnection:
+    """A TLS connection as the cluster administrator; raises OSError within CONNECT_TIMEOUT + the handshake's 10 s.
+
+    `patient` for streams that will be upgraded: none of their last bytes may be lost, and speed matters less.
+    """
     sock = socket.socket(socket.AF_INET6 if ":" in api_server.host else socket.AF_INET, socket.SOCK_STREAM)
     sock.setblocking(False)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -55,7 +59,8 @@ async def dial_api_server(api_server: ApiServer) -> ClientConnection:
     except BaseException:
         sock.close()
         raise
-    return await connect(ClientConnection, sock, tls=api_server.tls, server_name=api_server.server_name)
+    make = connect_patiently if patient else connect
+    return await make(ClientConnection, sock, tls=api_server.tls, server_name=api_server.server_name)
 
 
 def authority_of(api_server: ApiServer) -> bytes:

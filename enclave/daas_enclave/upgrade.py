@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 from typing import Final
 
-from daas_enclave.exchange import ANSWER_SECONDS, Exchange, Exchanges
+from daas_enclave.exchange import ANSWER_SECONDS, STALL_SECONDS, Exchange, Exchanges
 from daas_enclave.execute import MAX_UNARY, Upstream, answer_whole, kept_headers, unreachable
 from daas_enclave.incoming import Incoming
 from daas_enclave.refusal import Refused
@@ -21,8 +21,8 @@ from daas_protocol.receipt import UpgradeClose
 from daas_protocol.transport.http1 import ConnectionClosed, Header, RawStream, Response
 
 SWITCHING: Final = 101
-CLOSE_SECONDS: Final = 5.0
-"""The other side has that long to take the closing frame."""
+CLOSE_SECONDS: Final = STALL_SECONDS
+"""The other side has that long to take what is on its way, the closing frame last."""
 _EMPTY: Final = hashlib.sha256(b"").digest()
 _KEPT: Final = frozenset({b"sec-websocket-accept", b"sec-websocket-protocol", b"x-stream-protocol-version"})
 
@@ -41,7 +41,7 @@ class Upgrader:
         self._exchanges.add(exchange)
         try:
             exchange.deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-            connection = await self._upstream.acquire(long=True)
+            connection = await self._upstream.acquire(long=True, patient=True)
             exchange.upstream = connection
             try:
                 try:
@@ -93,6 +93,9 @@ class Upgrader:
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
                 await near.write(encode_close(close, closing))
+                # The gateway closes once it has read all; closing first could cut off what it has not read yet.
+                while await near.read():
+                    pass
         except (ConnectionError, TimeoutError):
             pass
         finally:
@@ -106,6 +109,7 @@ class _Carrier:
         self._exchange = exchange
         self._near = near
         self._far = far
+        self._far_closed = False
         self.sent = 0
         self.received = 0
 
@@ -137,9 +141,17 @@ class _Carrier:
                     if kind is PipeType.CLOSE:
                         return
                     self.received += len(payload)
-                    await self._far.write(payload)
+                    if not self._far_closed:
+                        await self._to_far(payload)
         except (ConnectionClosed, FrameError):
             return
+
+    async def _to_far(self, payload: bytes) -> None:
+        try:
+            await self._far.write(payload)
+        except ConnectionClosed:
+            # What the far side said before it closed may still be on its way to the client: `_outward` ends this.
+            self._far_closed = True
 
     async def _outward(self) -> None:
         """API server to client, wrapped."""

@@ -436,6 +436,7 @@ async def test_a_client_that_closes_gets_the_closing_receipt(path: Harness, sess
     await pipe.until(None)
     assert pipe.closing is not None
     assert pipe.closing.body_digest == hashlib.sha256(UpgradeClose(5, 0).to_bcs()).digest()
+    writer.transport.abort()
     await asyncio.sleep(0.05)
     assert path.path.stats()["under_way"]["long"] == 0
 
