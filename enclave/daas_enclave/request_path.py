@@ -19,8 +19,10 @@ from daas_enclave.runtime import Runtime
 from daas_enclave.server import Endpoint
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.transport import streams
-from daas_protocol.transport.http1 import Limits, ServerConnection
+from daas_protocol.transport.http1 import BodyBudget, Limits, ServerConnection
 
+BODY_BUDGET: Final = 64 * 1024 * 1024
+"""Bytes of request bodies on all connections: 21 of the largest at once, a fraction of an enclave's memory."""
 MAX_CONNECTIONS: Final = 1024
 """A gateway opens one for each request under way and keeps a few; each may hold a body of 3 MiB."""
 RECONCILE_SECONDS: Final = 60.0
@@ -49,6 +51,7 @@ class RequestPath:
         self._reconcile_task: asyncio.Task[None] | None = None
         self._server: asyncio.AbstractServer | None = None
         self._connections: set[ServerConnection] = set()
+        self._bodies = BodyBudget(BODY_BUDGET)
         self._turned_away = 0
         self._drained = asyncio.Event()
 
@@ -76,6 +79,7 @@ class RequestPath:
             LIMITS,
             on_open=self._opened,
             on_close=self._connections.discard,
+            budget=self._bodies,
         )
 
     def _opened(self, connection: ServerConnection) -> bool:

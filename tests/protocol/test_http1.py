@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import (
     Answer,
+    BodyBudget,
     ClientConnection,
     ConnectionClosed,
     HttpRefused,
@@ -165,6 +166,33 @@ async def test_endless_heads_and_bodies_are_cut_at_their_caps() -> None:
         assert b"BodyTooLarge" in await exchange(
             address, b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200\r\n\r\n" + b"a" * 200
         )
+
+
+async def test_bodies_of_all_connections_share_a_budget_that_comes_back() -> None:
+    budget = BodyBudget(250)
+    release = asyncio.Event()
+
+    async def hold(request: Request, connection: ServerConnection) -> None:
+        await release.wait()
+        connection.send(200, [], b"")
+
+    sock = socket.socket()
+    sock.bind(("127.0.0.1", 0))
+    server = await streams.serve(lambda: ServerConnection(hold, refuse, Limits(), budget=budget), sock)
+    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n"
+    clients = [await connect(sock.getsockname()) for _ in range(3)]
+    held = [asyncio.ensure_future(client.request(head, b"x" * 100)) for client in clients[:2]]
+    await asyncio.sleep(0.05)
+    assert (await clients[2].request(head, b"x" * 100)).status == 503
+    release.set()
+    assert [(await one).status for one in held] == [200, 200]
+    again = await connect(sock.getsockname())
+    assert (await again.request(head, b"x" * 100)).status == 200
+    for client in [*clients, again]:
+        client.close()
+    await asyncio.sleep(0.05)
+    assert budget.held == 0
+    server.close()
 
 
 async def test_a_slow_request_times_out_and_an_idle_connection_closes() -> None:

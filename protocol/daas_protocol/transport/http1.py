@@ -5,6 +5,8 @@ HTTP/1.1 on purpose: SPDY and WebSocket upgrades have to be carried through raw,
 
 from daas_protocol.transport.http1_client import ClientConnection, Pool, Response
 from daas_protocol.transport.http1_common import (
+    BodiesTooMany,
+    BodyBudget,
     BodyTooLarge,
     ChunkedRequest,
     ConnectionClosed,
@@ -25,6 +27,8 @@ from daas_protocol.transport.http1_server import Answer, Request, ServerConnecti
 
 __all__ = [
     "Answer",
+    "BodiesTooMany",
+    "BodyBudget",
     "BodyTooLarge",
     "ChunkedRequest",
     "ClientConnection",

@@ -69,6 +69,13 @@ class RepeatedHeader(HttpRefused):
     """A header that decides something was sent twice."""
 
 
+class BodiesTooMany(HttpRefused):
+    """All connections' bodies together are over the budget: nobody may fill memory before they are known."""
+
+    status = 503
+    reason = "ServiceUnavailable"
+
+
 class UnsupportedUpgrade(HttpRefused):
     """An upgrade to something else than WebSocket or SPDY/3.1."""
 
@@ -84,6 +91,25 @@ class ConnectionClosed(ConnectionError):
 
 class ResponseMalformed(ConnectionError):
     """The server's answer is not well-formed HTTP/1.1, or its head is over the limit."""
+
+
+class BodyBudget:
+    """Bytes of request bodies that all connections of one server may hold together."""
+
+    __slots__ = ("_limit", "held")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self.held = 0
+
+    def take(self, size: int) -> None:
+        """Raises BodiesTooMany, and then nothing was taken."""
+        if self.held + size > self._limit:
+            raise BodiesTooMany(f"request bodies under way are over {self._limit} bytes: try again in a moment")
+        self.held += size
+
+    def give(self, size: int) -> None:
+        self.held -= size
 
 
 class HeaderLookup:

@@ -16,6 +16,7 @@ import httptools
 from daas_protocol.transport.http1_common import (
     REASONS,
     WRITE_HIGH_WATER,
+    BodyBudget,
     BodyTooLarge,
     ByteQueue,
     ChunkedRequest,
@@ -77,12 +78,15 @@ class ServerConnection(asyncio.Protocol):
         *,
         on_open: Callable[[ServerConnection], bool] | None = None,
         on_close: Callable[[ServerConnection], None] | None = None,
+        budget: BodyBudget | None = None,
     ) -> None:
         self._handler = handler
         self._refuse = refuse
         self._limits = limits
         self._on_open = on_open
         self._on_close = on_close
+        self._budget = budget
+        self._body_size = 0
         self._flow = FlowControl()
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
@@ -98,6 +102,7 @@ class ServerConnection(asyncio.Protocol):
         self._reset()
 
     def _reset(self) -> None:
+        self._give_back()
         self._parser = httptools.HttpRequestParser(self)
         self._in_head = True
         self._begun = False
@@ -105,8 +110,12 @@ class ServerConnection(asyncio.Protocol):
         self._target = b""
         self._headers: list[Header] = []
         self._body: list[bytes] = []
-        self._body_size = 0
         self._complete = False
+
+    def _give_back(self) -> None:
+        if self._budget is not None:
+            self._budget.give(self._body_size)
+        self._body_size = 0
 
     # asyncio.Protocol
 
@@ -121,6 +130,7 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closing = True
+        self._give_back()
         if self._timer is not None:
             self._timer.cancel()
         self._flow.lost()
@@ -219,9 +229,11 @@ class ServerConnection(asyncio.Protocol):
         self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def on_body(self, body: bytes) -> None:
-        self._body_size += len(body)
-        if self._body_size > self._limits.body_bytes:
+        if self._body_size + len(body) > self._limits.body_bytes:
             raise BodyTooLarge(f"request body over {self._limits.body_bytes} bytes")
+        if self._budget is not None:
+            self._budget.take(len(body))
+        self._body_size += len(body)
         self._body.append(body)
 
     def on_message_complete(self) -> None:
