@@ -105,13 +105,18 @@ def desired(token: Token) -> list[Desired]:
     return wanted
 
 
+_NAMESPACE_REFUSES: Final = frozenset({403, 409, 422})
+"""A namespace that is being terminated or whose quota counts roles: whoever may write there can bring that about."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """What one pass did; `waiting` are objects whose namespace does not exist yet."""
+    """What one pass did; `waiting` are objects whose namespace does not exist yet, `refused` those it does not take."""
 
     written: int = 0
     removed: int = 0
     waiting: int = 0
+    refused: int = 0
 
 
 class Reconciler:
@@ -121,12 +126,15 @@ class Reconciler:
         self._client = client
 
     async def run(self, snapshot: Snapshot, now_ms: int) -> Reconciled:
-        """One pass; stale objects go first. Raises KubeError."""
+        """One pass; stale objects go first. Raises KubeError.
+
+        What one namespace does not take (a right that is missing there, never one too many) stops nobody else's.
+        """
         wanted = {
             item.path: item for token in snapshot.tokens.values() if token.live(now_ms) for item in desired(token)
         }
         present = await self._present()
-        removed = written = waiting = 0
+        removed = written = waiting = refused = 0
         for path in sorted(present.keys() - wanted.keys(), key=lambda path: "bindings/" not in path):
             await self._client.expect("DELETE", path, statuses=(200, 202, 404))
             removed += 1
@@ -141,10 +149,15 @@ class Reconciler:
                 await self._client.put(item.collection, item.manifest)
                 written += 1
             except KubeError as error:
-                if error.status != 404 or "/namespaces/" not in path:
+                if "/namespaces/" not in path:
                     raise
-                waiting += 1
-        return Reconciled(written, removed, waiting)
+                if error.status == 404:
+                    waiting += 1
+                elif error.status in _NAMESPACE_REFUSES:
+                    refused += 1
+                else:
+                    raise
+        return Reconciled(written, removed, waiting, refused)
 
     async def _present(self) -> dict[str, dict[str, Any]]:
         """Everything labelled as ours, by path."""

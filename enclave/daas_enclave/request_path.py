@@ -148,6 +148,7 @@ class RequestPath:
                 "written": self._reconciled.written,
                 "removed": self._reconciled.removed,
                 "waiting_for_namespace": self._reconciled.waiting,
+                "refused_by_namespace": self._reconciled.refused,
                 "error": self._reconcile_error,
             },
         }

@@ -189,6 +189,7 @@ class ClusterDouble:
     def __init__(self) -> None:
         self.objects: dict[str, dict[str, Any]] = {}
         self.namespaces: set[str] = set()
+        self.refusing: dict[str | None, int] = {}
         self.writes = 0
 
     async def expect(
@@ -207,6 +208,8 @@ class ClusterDouble:
         namespace = manifest["metadata"].get("namespace")
         if namespace and namespace not in self.namespaces:
             raise KubeError("POST", collection, 404, "no such namespace")
+        if namespace in self.refusing:
+            raise KubeError("POST", collection, self.refusing[namespace], "being terminated, or over its quota")
         self.objects[f"{collection}/{manifest['metadata']['name']}"] = manifest
         self.writes += 1
 
@@ -233,6 +236,26 @@ async def test_reconciling_adds_mends_and_removes() -> None:
     assert not any(NARROW_TOKEN.hex() in path for path in cluster.objects)
     late = await reconciler.run(snapshot, 2**62)
     assert late.removed > 0
+
+
+@pytest.mark.parametrize("status", [403, 409, 422])
+async def test_a_namespace_that_takes_no_roles_stops_nobody_else(status: int) -> None:
+    # Its tenant alone can bring that about: a finalizer and a deletion, or a quota on roles. It must not end the boot.
+    cluster = ClusterDouble()
+    cluster.namespaces.add("dev")
+    cluster.refusing["dev"] = status
+    reconciled = await Reconciler(cluster).run(PolicyFile.parse(policy()).snapshot(), START_MS)  # type: ignore[arg-type]
+    assert (reconciled.refused, reconciled.waiting) == (2, 0)
+    assert reconciled.written == len(cluster.objects) > 0
+
+
+@pytest.mark.parametrize(("where", "status"), [("dev", 500), ("dev", 0), (None, 403)])
+async def test_what_no_tenant_can_bring_about_is_told(where: str | None, status: int) -> None:
+    cluster = ClusterDouble()
+    cluster.namespaces.add("dev")
+    cluster.refusing[where] = status
+    with pytest.raises(KubeError):
+        await Reconciler(cluster).run(PolicyFile.parse(policy()).snapshot(), START_MS)  # type: ignore[arg-type]
 
 
 def test_admission_policies_fail_closed_and_match_every_user() -> None:
