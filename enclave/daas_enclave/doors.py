@@ -42,7 +42,9 @@ class Door(Enum):
     PROXY = "the API server's proxy to nodes, pods and services is closed: nothing it carries could be signed for"
     SERVICE_ACCOUNT = "service-account tokens are not issued to users: they would pass by grants and receipts"
     CERTIFICATE = "certificates are requested and approved by the enclave only: they would pass by grants and receipts"
-    ADMISSION = "webhooks and mutating policies are closed: they would let others see or alter what the enclave writes"
+    ADMISSION = (
+        "webhooks and admission policies are the enclave's: others could see, alter or forbid what the enclave writes"
+    )
     OUR_POLICY = "this admission policy, or a collection that may hold it, belongs to the enclave"
     API_SERVICE = (
         "API services are written by the API server only: another machine's answers would be signed as its own"
@@ -126,10 +128,11 @@ def _write(info: RequestInfo) -> Door | None:
         case "certificates.k8s.io", _ if verb in _WRITES and (verb not in _REMOVALS or info.subresource):
             return Door.CERTIFICATE
         case "admissionregistration.k8s.io", resource if verb in _WRITES:
-            if resource not in _POLICIES:
-                return Door.ADMISSION
-            if verb == "deletecollection" or name.startswith(OURS):
+            if resource in _POLICIES and (verb == "deletecollection" or name.startswith(OURS)):
                 return Door.OUR_POLICY
+            # A user's policy could forbid the enclave's own writes or answer its probes: no boot would serve again.
+            if resource not in _POLICIES or verb != "delete":
+                return Door.ADMISSION
         case "apiregistration.k8s.io", _ if verb in _WRITES:
             return Door.API_SERVICE
         case "rbac.authorization.k8s.io", resource if verb in _WRITES and resource in _RBAC:
