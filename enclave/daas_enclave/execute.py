@@ -16,7 +16,7 @@ from typing import Final
 from daas_enclave.exchange import ANSWER_SECONDS, End, Exchange, Exchanges
 from daas_enclave.incoming import Incoming
 from daas_enclave.kube_client import USER_AGENT, authority_of, dial_api_server
-from daas_enclave.refusal import Refused
+from daas_enclave.refusal import Refused, session_unknown
 from daas_enclave.request_info import RequestInfo
 from daas_enclave.runtime import ApiServer
 from daas_enclave.sessions import Session
@@ -162,7 +162,7 @@ class Executor:
             head = self._upstream.head(incoming, session)
             connection, response = await self._ask(exchange, head, incoming, long=info.streams)
             try:
-                await self._answer(exchange, info, response)
+                await self._answer(exchange, incoming, info, response)
             finally:
                 response.close()
                 self._upstream.release(connection, long=info.streams)
@@ -193,7 +193,7 @@ class Executor:
                 raise
         raise unreachable()
 
-    async def _answer(self, exchange: Exchange, info: RequestInfo, response: Response) -> None:
+    async def _answer(self, exchange: Exchange, incoming: Incoming, info: RequestInfo, response: Response) -> None:
         headers = kept_headers(response)
         if info.streams and response.status == 200:
             exchange.deadline = None
@@ -202,7 +202,7 @@ class Executor:
         try:
             body, whole = await response.read_up_to(MAX_UNARY)
         except ConnectionError as error:
-            raise self._lost(exchange, None) from error
+            raise self._lost(exchange, incoming) from error
         exchange.deadline = None
         if whole and len(body) <= MAX_UNARY:
             answer_whole(exchange, self._signer, response.status, headers, body)
@@ -214,15 +214,20 @@ class Executor:
             self._upstream.was_long()
 
     @staticmethod
-    def _lost(exchange: Exchange, incoming: Incoming | None) -> Refused:
+    def _lost(exchange: Exchange, incoming: Incoming) -> Refused:
         match exchange.ended:
             case End.TIME:
                 return Refused(
                     504, "ApiServerTimeout", "the API server did not answer in time; a write may have happened"
                 )
+            # Only of a read: after SessionUnknown a gateway asks again, because nothing was executed.
+            case End.SESSION if incoming.method == "GET":
+                return session_unknown("the session ended before the answer came")
             case End.SESSION:
-                return Refused(401, "SessionUnknown", "the session ended before the answer came")
-            case _ if incoming is not None and incoming.method == "GET":
+                return Refused(
+                    503, "OutcomeUnknown", "the session ended before the answer came: look whether the change was made"
+                )
+            case _ if incoming.method == "GET":
                 return unreachable()
             case _:
                 return Refused(

@@ -296,6 +296,28 @@ async def test_an_api_server_that_hangs_is_answered_for(path: Harness, session: 
     assert (answer.status, answer.cause) == (504, "ApiServerTimeout")
 
 
+@pytest.mark.parametrize("head", [b"", b"HTTP/1.1 201 Created\r\nContent-Length: 9\r\n\r\n"])
+@pytest.mark.parametrize(("method", "told"), [("GET", (401, "SessionUnknown")), ("POST", (503, "OutcomeUnknown"))])
+async def test_a_write_under_way_when_its_session_ends_is_not_asked_for_again(
+    path: Harness, method: str, told: tuple[int, str], head: bytes
+) -> None:
+    # SessionUnknown tells a gateway that nothing was executed and makes it ask again: a write would be done twice.
+    session = await path.opened(token=EXPIRING_TOKEN)
+
+    async def script(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        writer.write(head)
+        await reader.read()
+        return False
+
+    path.api.script = script
+    asking = asyncio.create_task(path.ask(method, PODS, session, body=b"{}" if method == "POST" else b""))
+    await asyncio.sleep(0.3)
+    path.clock.ms = EXPIRES_MS
+    path.path._exchanges.sweep(0)
+    answer = await asyncio.wait_for(asking, 3)
+    assert (answer.status, answer.cause) == told
+
+
 async def test_a_client_that_leaves_frees_the_api_server(path: Harness, session: SessionKeys) -> None:
     gone = asyncio.Event()
 
