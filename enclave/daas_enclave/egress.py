@@ -79,6 +79,13 @@ def parse_connect(head: bytes) -> Target:
     return address, port
 
 
+def is_this_machine(address: Address) -> bool:
+    """Whether connecting to it is connecting to ourselves: loopback and 0.0.0.0, also as IPv4 written in IPv6."""
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    inner = address if mapped is None else mapped
+    return inner.is_loopback or inner.is_unspecified
+
+
 def kubelet_targets(node_list: dict[str, Any]) -> set[Target]:
     """InternalIP addresses with the kubelet's port of every node in a NodeList; what is not well-formed is left out."""
     found: set[Target] = set()
@@ -222,7 +229,7 @@ class EgressProxy:
             raise Refused(Cause.DISABLED)
         if len(self._tunnels) > MAX_TUNNELS:
             raise Refused(Cause.TOO_MANY)
-        own = address.is_loopback and port in self._own_ports
+        own = is_this_machine(address) and port in self._own_ports
         try:
             known = not own and await self._directory.knows((address, port))
         except Exception as error:

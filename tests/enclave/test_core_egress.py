@@ -249,9 +249,12 @@ async def test_everything_else_is_refused_and_counted_by_cause(rig: Rig, request
     assert rig.proxy.status()["opened"] == 0
 
 
-async def test_our_own_ports_are_no_kubelet_even_when_a_node_says_so(rig: Rig) -> None:
-    rig.api.pages = [nodes(node(("InternalIP", "127.0.0.1"), port=rig.port + 1))]
-    head, _, writer = await rig.ask(rig.connect("127.0.0.1", rig.port + 1))
+@pytest.mark.parametrize(
+    "address", ["127.0.0.1", "127.1.2.3", "0.0.0.0", "::1", "::", "::ffff:127.0.0.1", "::ffff:0:0"]
+)
+async def test_our_own_ports_are_no_kubelet_even_when_a_node_says_so(rig: Rig, address: str) -> None:
+    rig.api.pages = [nodes(node(("InternalIP", address), port=rig.port + 1))]
+    head, _, writer = await rig.ask(rig.connect(f"[{address}]" if ":" in address else address, rig.port + 1))
     assert head.startswith(b"HTTP/1.1 403 ")
     writer.close()
     assert rig.api.asked == []
