@@ -23,7 +23,7 @@ test: setup ## set up, then the whole suite, the real control plane included
 
 test-fast: ## the suite without the control plane (sets up Python only)
 	@tools/setup.sh --python-only
-	@.venv/bin/python -m pytest -q -m "not e2e"
+	@.venv/bin/python -m pytest -q -n 3 -m "not e2e"
 
 e2e: setup ## only the tests with the real control plane
 	@.venv/bin/python -m pytest -m e2e

@@ -6,6 +6,6 @@ cd "$(dirname "$0")/.."
 tools/lint.sh
 tools/step.sh "Go: vet and tests" "a minute the first time" tools/test-go.sh
 echo "==> pytest: the fast suite" >&2
-.venv/bin/python -m pytest -m "not e2e" "$@"
+.venv/bin/python -m pytest -n 3 -m "not e2e" "$@"
 echo "==> pytest: end to end, with the real control plane" >&2
 .venv/bin/python -m pytest -m e2e "$@"
