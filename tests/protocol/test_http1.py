@@ -83,6 +83,37 @@ async def test_a_request_is_answered_and_the_connection_kept() -> None:
         client.close()
 
 
+async def test_a_peer_that_asks_on_and_takes_no_answer_fills_no_memory() -> None:
+    served: list[ServerConnection] = []
+
+    async def large(request: Request, connection: ServerConnection) -> None:
+        served.append(connection)
+        connection.send(200, [], bytes(1_000_000))
+
+    async with serving(large) as address:
+        loop = asyncio.get_running_loop()
+        with socket.socket() as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            sock.setblocking(False)
+            await loop.sock_connect(sock, address)
+            held = asked = 0
+            for _ in range(200):
+                # The next one only when the last was answered: together they would be refused as pipelined.
+                if len(served) == asked and asked < 30:
+                    await loop.sock_sendall(sock, GET)
+                    asked += 1
+                await asyncio.sleep(0.005)
+                held = max([held, *(connection.transport.get_write_buffer_size() for connection in served[:1])])
+            assert len(served) < 15
+            assert held < 2_000_000
+            # Once it reads, all is answered.
+            got = 0
+            async with asyncio.timeout(20):
+                while got < asked * 1_000_000:
+                    got += len(await loop.sock_recv(sock, 1 << 20))
+            assert len(served) == asked
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.integers(1, 60), max_size=8), st.binary(max_size=200))
 def test_any_chunking_gives_the_same_request(cuts: list[int], body: bytes) -> None:

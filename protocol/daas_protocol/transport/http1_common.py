@@ -147,6 +147,11 @@ class FlowControl:
         self._lost = False
         self._waiters: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def paused(self) -> bool:
+        """Whether the transport's buffer is full."""
+        return self._paused
+
     def pause(self) -> None:
         self._paused = True
 

@@ -2,7 +2,7 @@
 
 Invariants: a handler sees only whole, bounded requests; at most one request is under way, and bytes that follow it
 before its answer are never parsed as a request (RFC 9112 section 11.2, request smuggling); an answer that was begun
-and cannot be finished ends in an aborted connection.
+and cannot be finished ends in an aborted connection; a peer that does not take its answers is not read either.
 """
 
 from __future__ import annotations
@@ -97,6 +97,7 @@ class ServerConnection(asyncio.Protocol):
         self._answered = True
         self._started = False
         self._keep_alive = True
+        self._held = False
         self.state: dict[str, object] = {}
         self._last = self._loop.time()
         self._reset()
@@ -146,6 +147,13 @@ class ServerConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._flow.resume()
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._held:
+            self._held = False
+            if not self.transport.is_closing():
+                self.transport.resume_reading()
 
     def eof_received(self) -> bool:
         if self._raw is not None:
@@ -375,6 +383,7 @@ class ServerConnection(asyncio.Protocol):
 
     def switch(self, headers: Iterable[Header]) -> RawStream:
         """Answers 101 and hands over the raw connection; the handler owns it until it closes the stream."""
+        self._read_on()
         self._raw = ByteQueue(self.transport)
         self._started = self._answered = True
         self.transport.write(_head(101, headers, b""))
@@ -393,6 +402,10 @@ class ServerConnection(asyncio.Protocol):
         if self._keep_alive:
             self._task = None
             self._reset()
+            if self._flow.paused and not self._held:
+                # Whoever asks on and takes no answer would fill memory with answers, unknown callers too.
+                self._held = True
+                self.transport.pause_reading()
         else:
             self._closing = True
             self.transport.close()
