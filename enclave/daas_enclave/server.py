@@ -241,17 +241,21 @@ class Endpoint:
             raise Refused(429, "AttestationLimit", "too many attestation documents; try again later", retry_after=1)
         state[_DOCUMENTS] = made + 1
         self._documents += 1
+        making = asyncio.create_task(self._document(bytes.fromhex(match[1].decode("ascii"))))
+        # Shielded: who asks and leaves would otherwise free a place while the NSM is still at work for it.
+        exchange.connection.send(200, [_COSE], await asyncio.shield(making))
+
+    async def _document(self, nonce: bytes) -> bytes:
         try:
             async with self._document_lock:
-                document = await asyncio.to_thread(
+                return await asyncio.to_thread(
                     self._runtime.nsm.attestation,
-                    nonce=bytes.fromhex(match[1].decode("ascii")),
+                    nonce=nonce,
                     user_data=self._runtime.binding.to_bcs(),
                     public_key=self._runtime.receipt_key.public,
                 )
         finally:
             self._documents -= 1
-        exchange.connection.send(200, [_COSE], document)
 
 
 def _verify(public_key: Ed25519PublicKey, digest: bytes, auth: RequestAuth) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daas_enclave.server import MAX_DOCUMENTS_UNDER_WAY
 from daas_enclave.sessions import MAX_SESSIONS_PER_OWNER
 from daas_protocol import receipt as wire
 from daas_protocol.binding import EnclaveBinding
@@ -27,6 +29,7 @@ from support.enclave_path import (
     OWNER,
     REVOKED_TOKEN,
     Harness,
+    StubNsm,
     reply,
     start,
 )
@@ -290,6 +293,36 @@ async def test_the_attestation_is_over_the_askers_nonce_and_limited(path: Harnes
             EnclaveBinding.from_bcs(answer.body[33 : 33 + 213])
     assert statuses == [200] * 16 + [429]
     writer.transport.abort()
+
+
+async def test_who_asks_for_a_document_and_leaves_frees_no_place_at_the_nsm(
+    path: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Else a stranger could have any number of documents made at once, one before the other is done.
+    gate = threading.Event()
+    begun: list[bytes] = []
+
+    def slow(self: StubNsm, *, nonce: bytes, user_data: bytes, public_key: bytes) -> bytes:
+        begun.append(nonce)
+        gate.wait(5)
+        return nonce
+
+    monkeypatch.setattr(StubNsm, "attestation", slow)
+    ask = f"GET /daas/v1/attestation?nonce={'0' * 64} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    try:
+        for _ in range(MAX_DOCUMENTS_UNDER_WAY):
+            _, writer = await path.connect()
+            writer.write(ask)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.transport.abort()
+        await asyncio.sleep(0.1)
+        assert len(begun) == 1
+        assert (await path.raw(ask)).cause == "AttestationLimit"
+    finally:
+        gate.set()
+    await asyncio.sleep(0.2)
+    assert (await path.raw(ask)).status == 200
 
 
 @pytest.mark.parametrize(
