@@ -16,7 +16,7 @@ Example, every field with its default:
       accept_hosts: null
       reject_methods: null
     enclave:
-      kubelet_egress: direct  # or none
+      kubelet_egress: none    # or direct: nodes may join on loopback
     control_plane:
       kind: daas-k3s          # or k3s, with path and etcd
       path: null              # null: the one built from controlplane/
@@ -94,7 +94,7 @@ class GatewaySettings(_Strict):
 
 
 class EnclaveSettings(_Strict):
-    kubelet_egress: Literal["direct", "none"] = "direct"
+    kubelet_egress: Literal["direct", "none"] = "none"
 
 
 class ControlPlaneSettings(_Strict):

@@ -21,7 +21,15 @@ USER_PREFIX: Final = "sui:"
 LABEL: Final = "daas.dev/managed"
 
 _RBAC: Final = "rbac.authorization.k8s.io"
-_RESERVED: Final = "name.startsWith('daas:') || name.startsWith('daas.') || name.startsWith('daas-')"
+_USERS: Final = (
+    f"request.userInfo.username.startsWith('{USER_PREFIX}') || "
+    "(request.userInfo.username.startsWith('system:serviceaccount:') && "
+    "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:'))"
+)
+"""Users, and the service accounts of their workloads; the controllers' own accounts live in kube-system."""
+_RESERVED: Final = (
+    "name.startsWith('daas:') || name.startsWith('daas.') || name.startsWith('daas-') || name.startsWith('system:')"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +78,7 @@ class Policy:
                         for rule in self.rules
                     ],
                 },
-                "matchConditions": [
-                    {"name": "users", "expression": f"request.userInfo.username.startsWith('{USER_PREFIX}')"}
-                ],
+                "matchConditions": [{"name": "users", "expression": _USERS}],
                 "validations": [
                     {"expression": expression, "message": self.message, "reason": "Forbidden"}
                     for expression in self.expressions

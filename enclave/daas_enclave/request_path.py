@@ -16,7 +16,7 @@ from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
 from daas_enclave.rbac import Reconciled, Reconciler
 from daas_enclave.runtime import Runtime
-from daas_enclave.server import Endpoint
+from daas_enclave.server import KNOWN, Endpoint
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import BodyBudget, Limits, ServerConnection
@@ -50,7 +50,7 @@ class RequestPath:
         self._reconcile_error = ""
         self._reconcile_task: asyncio.Task[None] | None = None
         self._server: asyncio.AbstractServer | None = None
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, None] = {}
         self._bodies = BodyBudget(BODY_BUDGET)
         self._turned_away = 0
         self._drained = asyncio.Event()
@@ -78,15 +78,20 @@ class RequestPath:
             self._endpoint.refuse_http,
             LIMITS,
             on_open=self._opened,
-            on_close=self._connections.discard,
+            on_close=lambda closed: self._connections.pop(closed, None),
             budget=self._bodies,
         )
 
     def _opened(self, connection: ServerConnection) -> bool:
         if len(self._connections) >= MAX_CONNECTIONS:
             self._turned_away += 1
-            return False
-        self._connections.add(connection)
+            # Strangers make room, the oldest first, so that they cannot keep gateways with a session out.
+            stranger = next((one for one in self._connections if KNOWN not in one.state), None)
+            if stranger is None:
+                return False
+            del self._connections[stranger]
+            stranger.abort()
+        self._connections[connection] = None
         return True
 
     async def _reconcile_forever(self) -> None:

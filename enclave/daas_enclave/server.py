@@ -49,6 +49,8 @@ PARSED_TARGET_BYTES: Final = 512
 _JSON: Final = (b"Content-Type", b"application/json")
 _COSE: Final = (b"Content-Type", b'application/cose; cose-type="cose-sign1"')
 _ATTESTATION: Final = re.compile(rb"/daas/v1/attestation\?nonce=([0-9a-f]{64})")
+KNOWN: Final = "known"
+"""Key of a connection's state once somebody with a session has asked over it."""
 _DOCUMENTS: Final = "documents"
 _log = structlog.get_logger(__name__)
 
@@ -183,6 +185,7 @@ class Endpoint:
             raise session_unknown("this session is not known to this boot: post it")
         _verify(session.public_key, exchange.subject.request_digest, auth)
         exchange.subject = Subject(exchange.subject.request_digest, session.owner)
+        exchange.connection.state[KNOWN] = True
         snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
         token = check_live(session, snapshot, now_ms)
         self._fresh(auth, now_ms)

@@ -189,6 +189,7 @@ class Gateway:
 
     def _equivocated(self, boot_id: bytes, problem: errors.GatewayError) -> None:
         self.metrics.equivocations.inc()
+        self.cache.clear()
         self.pool.retire(boot_id, problem)
 
     def _late_conflict(self, receipt: KeptReceipt) -> None:

@@ -11,7 +11,7 @@ import structlog
 from daas_gateway import errors
 from daas_gateway.exchange import Broken, Exchange, Sent, one_header
 from daas_gateway.store import ReceiptStore
-from daas_gateway.verify import StreamVerifier, check_closing, check_opening
+from daas_gateway.verify import FRESH_MS, StreamVerifier, check_closing, check_opening
 from daas_protocol.frames import MAX_PIPE_PAYLOAD, FrameDecoder, FrameError, PipeDecoder, PipeType, encode_pipe
 from daas_protocol.transport.http1 import ConnectionClosed, Header, RawStream, ResponseMalformed, ServerConnection
 
@@ -51,6 +51,9 @@ async def relay_frames(
                 if not started:
                     client.start(sent.response.status, headers)
                     started = True
+                if exchange.now_ms() - checked.message.timestamp_ms <= FRESH_MS:
+                    # Caught up: what was held earlier excuses no later delay.
+                    held = 0.0
                 before = loop.time()
                 if data:
                     await client.write(data)

@@ -165,6 +165,9 @@ class StreamVerifier:
         if self.finished:
             raise errors.FrameAfterLast("nothing", f"frame {receipt.index}")
         _fields(receipt, self._expected, self._status, message.timestamp_ms, now_ms, held_ms)
+        if receipt.requester != self._expected.requester:
+            # A whole answer may name nobody (401) and is then never handed on; frames are handed on.
+            raise errors.ReceiptRequesterWrong(self._expected.requester, receipt.requester)
         if receipt.index != self._index:
             raise errors.FrameIndexWrong(self._index, receipt.index)
         if receipt.offset != self._offset:

@@ -11,7 +11,7 @@ from support.instance import Https, Instance
 
 @pytest.fixture(scope="session")
 def instance() -> Iterator[Instance]:
-    instance = Instance(DAAS_ALLOW_EXEC="1")
+    instance = Instance(DAAS_ALLOW_EXEC="1", DAAS_KUBELET_EGRESS="direct")
     try:
         yield instance.up()
     finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daas_enclave import request_path
 from daas_enclave.server import MAX_DOCUMENTS_UNDER_WAY
 from daas_enclave.sessions import MAX_SESSIONS_PER_OWNER
 from daas_protocol import receipt as wire
@@ -459,3 +460,22 @@ async def test_what_fails_inside_says_nothing_about_itself(path: Harness, monkey
     answer = await path.ask("GET", PODS, session)
     assert (answer.status, answer.cause) == (500, "EnclaveError")
     assert b"secret" not in answer.body
+
+
+async def test_strangers_make_room_and_never_keep_a_known_connection_out(
+    path: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(request_path, "MAX_CONNECTIONS", 4)
+    session = await path.opened()
+    head, _ = path.head("GET", PODS, session)
+    known_reader, known = await path.connect()
+    known.write(head)
+    assert (await path.read(known_reader)).status == 200
+    strangers = [await path.connect() for _ in range(6)]
+    await asyncio.sleep(0.1)
+    again, _ = path.head("GET", PODS, session)
+    known.write(again)
+    assert (await path.read(known_reader)).status == 200
+    assert path.path.stats()["connections"] == 4
+    for _, writer in [*strangers, (None, known)]:
+        writer.transport.abort()
