@@ -16,6 +16,8 @@ app = typer.Typer(
     help="Measure on this machine: the signed path beside kubectl proxy, and a start.", no_args_is_help=True
 )
 MIB = 1024 * 1024
+QUIET_SHARE = 0.1
+"""What a desktop at rest takes, generously."""
 
 
 @app.command("path")
@@ -37,17 +39,17 @@ def path(
     """
     home, settings = context.home(), context.load_settings(context.home())
     progress = Progress(quiet=as_json)
-    plan, machine = bench_path.Plan(rounds, seconds, connections), bench_path.Machine.now()
+    plan = bench_path.Plan(rounds, seconds, connections)
     if use_running:
         with setting(home, settings) as at, progress.step("Measuring"):
-            result = bench_path.run(at, plan, machine, progress.detail)
+            result = bench_path.run(at, plan, progress.detail)
     else:
         with (
             temporary_instance(settings, progress) as (own, _),
             setting(own, settings) as at,
             progress.step("Measuring"),
         ):
-            result = bench_path.run(at, plan, machine, progress.detail)
+            result = bench_path.run(at, plan, progress.detail)
     if as_json:
         print_json(bench_path.as_json(result))
     else:
@@ -80,9 +82,10 @@ def _print_path(result: PathResult) -> None:
     cpu.add_row("all", *(f"{sum(used.values()):.2f}" for _, used in columns))
     stdout().print()
     stdout().print(cpu)
-    busy = " (other work ran: measure again when it is quiet)" if result.machine.load_before > 0.5 else ""
+    share = result.foreign_share
+    advice = "; such figures are worth little, measure again when it is quiet" if share > QUIET_SHARE else ""
     stdout().print(
-        f"\n{result.machine.cores} cores, load average {result.machine.load_before:.2f} before the start{busy}"
+        f"\n{result.cores} cores; other programs took up to {share:.0%} of them during a measurement{advice}"
     )
     pairs = (result.small, result.list, result.small_one, result.list_one)
     if errors := sum(side.errors for pair in pairs for side in (pair.proxy, pair.signed)):

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from .bench_setting import NAMESPACE, OBJECTS, Setting, cpu_seconds, run_loadgen
+from .bench_setting import NAMESPACE, OBJECTS, MachineClock, Setting, cpu_seconds, run_loadgen
 
 WARM_UP_SECONDS = 1.5
 WATCH_EVENTS = 60
@@ -42,6 +42,7 @@ class Load:
     p99_ms: float
     errors: int
     cpu_ms_per_request: Mapping[str, float]
+    foreign_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,25 +71,14 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
-    """What was measured on: figures from a machine with other work on it are worth less, and should say so."""
-
-    cores: int
-    load_before: float
-
-    @classmethod
-    def now(cls) -> Machine:
-        """The load average of the last minute, before the benchmark adds its own."""
-        return cls(os.cpu_count() or 1, os.getloadavg()[0])
-
-
-@dataclass(frozen=True, slots=True)
 class PathResult:
     """Everything of one run."""
 
     connections: int
     rounds: int
-    machine: Machine
+    cores: int
+    foreign_share: float
+    """The largest share of the machine that programs outside the benchmark took during one measurement: 0 to 1."""
     small: Pair
     list: Pair
     small_one: Pair
@@ -103,10 +93,11 @@ def _load(
     url, flags = (at.proxy_url, []) if side == SIDES[0] else (at.known.gateway_url, at.signed_flags())
     base = ["load", "-url", url + path, "-c", str(connections), "-warmup", "0s", *flags]
     run_loadgen(at.loadgen, [*base, "-d", f"{WARM_UP_SECONDS}s"], WARM_UP_SECONDS)
-    before = cpu_seconds(at.pids)
+    before, clock = cpu_seconds(at.pids), MachineClock.now()
     result = run_loadgen(at.loadgen, [*base, "-d", f"{seconds}s"], seconds)
-    after = cpu_seconds(at.pids)
+    after, spent = cpu_seconds(at.pids), MachineClock.now()
     used = {name: after[name] - before[name] for name in after if name in before}
+    result["foreign_share"] = clock.foreign_share(spent, sum(used.values()))
     return result, {name: value * 1000 / result["requests"] for name, value in used.items()}
 
 
@@ -119,6 +110,7 @@ def summarise(runs: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]]) -> 
         p99_ms=statistics.median(run["latency"]["p99_ms"] for run, _ in runs),
         errors=sum(run["errors"] for run, _ in runs),
         cpu_ms_per_request={name: statistics.median(cpu.get(name, 0.0) for _, cpu in runs) for name in names},
+        foreign_share=max(run["foreign_share"] for run, _ in runs),
     )
 
 
@@ -138,7 +130,7 @@ def _delivery(at: Setting, side: str) -> dict[str, Any]:
     return run_loadgen(at.loadgen, arguments, 30)
 
 
-def run(at: Setting, plan: Plan, machine: Machine, say: Callable[[str], None]) -> PathResult:
+def run(at: Setting, plan: Plan, say: Callable[[str], None]) -> PathResult:
     """Measures everything; `say` is told what is being done."""
     many = plan.connections
     small = _pair(at, plan, SMALL, many, say, f"small GET, {many} connections")
@@ -157,9 +149,9 @@ def run(at: Setting, plan: Plan, machine: Machine, say: Callable[[str], None]) -
             statistics.median(item["p50_ms"] for item in times), statistics.median(item["p99_ms"] for item in times)
         )
 
-    return PathResult(
-        many, plan.rounds, machine, small, listed, small_one, list_one, delivery(SIDES[0]), delivery(SIDES[1])
-    )
+    pairs = (small, listed, small_one, list_one)
+    foreign = max(side.foreign_share for pair in pairs for side in (pair.proxy, pair.signed))
+    return PathResult(many, plan.rounds, os.cpu_count() or 1, foreign, *pairs, delivery(SIDES[0]), delivery(SIDES[1]))
 
 
 def as_json(result: PathResult) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import re
+import resource
 import selectors
 import shutil
 import subprocess
@@ -163,6 +164,33 @@ def run_loadgen(loadgen: Path, arguments: Sequence[str], seconds: float) -> dict
     value = json.loads(done.stdout)
     assert isinstance(value, dict)
     return value
+
+
+@dataclass(frozen=True, slots=True)
+class MachineClock:
+    """Seconds of CPU since boot: of the whole machine, idle or not, and of the load generators that have ended."""
+
+    busy: float
+    total: float
+    children: float
+
+    @classmethod
+    def now(cls) -> MachineClock:
+        """Reads /proc/stat (proc(5): user nice system idle iowait irq softirq steal, in clock ticks)."""
+        first = Path("/proc/stat").read_text().split("\n", 1)[0]
+        ticks = [int(field) for field in first.split()[1:9]]
+        hertz = os.sysconf("SC_CLK_TCK")
+        ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+        idle = ticks[3] + ticks[4]
+        return cls((sum(ticks) - idle) / hertz, sum(ticks) / hertz, ended.ru_utime + ended.ru_stime)
+
+    def foreign_share(self, later: MachineClock, used: float) -> float:
+        """The share of the machine between here and `later` that was neither idle nor `used` nor load generators'."""
+        total = later.total - self.total
+        if total <= 0:
+            return 0.0
+        ours = used + later.children - self.children
+        return min(1.0, max(0.0, (later.busy - self.busy - ours) / total))
 
 
 def cpu_seconds(pids: Mapping[str, int]) -> dict[str, float]:

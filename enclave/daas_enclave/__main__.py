@@ -34,6 +34,7 @@ from daas_enclave.config import (
 )
 from daas_enclave.lifeline import LifelineError, lifeline_fd, watch
 from daas_enclave.measured import measured_files
+from daas_protocol.transport.tuning import settle_garbage_collector
 
 PR_SET_DUMPABLE: Final = 4
 
@@ -84,6 +85,7 @@ def run(config: EnclaveConfig, lifeline: int | None) -> int:
         import uvloop
     except ImportError:
         return asyncio.run(serve(config, nsm, lifeline))
+    settle_garbage_collector()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(serve(config, nsm, lifeline))
 

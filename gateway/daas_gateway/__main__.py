@@ -17,6 +17,7 @@ import structlog
 
 from daas_gateway.app import Gateway
 from daas_gateway.config import GatewayConfig, load_config
+from daas_protocol.transport.tuning import settle_garbage_collector
 
 SWITCH_SECONDS: Final = 0.0005
 
@@ -69,6 +70,7 @@ def main(arguments: list[str]) -> int:
             runner = asyncio.Runner()
         else:
             runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        settle_garbage_collector()
         with runner, suppress(KeyboardInterrupt):
             runner.run(run(config))
     except OSError as problem:
