@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from daas_cli import bench_path
-from daas_cli.bench_path import Delivery, Machine, Pair, PathResult, summarise
+from daas_cli.bench_path import Delivery, Pair, PathResult, summarise
+from daas_cli.bench_setting import MachineClock
 
 
 def run(rate: float, p50: float, errors: int = 0) -> dict[str, Any]:
@@ -16,6 +17,7 @@ def run(rate: float, p50: float, errors: int = 0) -> dict[str, Any]:
         "latency": {"p50_ms": p50, "p99_ms": p50 * 2},
         "errors": errors,
         "requests": 10,
+        "foreign_share": 0.1 * p50,
     }
 
 
@@ -27,6 +29,7 @@ def test_medians_ignore_one_disturbed_round_and_errors_are_added() -> None:
     assert load.p50_ms == 1.2
     assert load.p99_ms == 2.4
     assert load.errors == 3
+    assert load.foreign_share == pytest.approx(9.0)
     assert load.cpu_ms_per_request == {"gateway": 0.6}
 
 
@@ -38,7 +41,7 @@ def test_ratio_and_added_latency_are_of_signed_over_proxy() -> None:
     pair = Pair(summarise([(run(200, 1.0), {})]), summarise([(run(100, 2.5), {})]))
     assert pair.ratio == 0.5
     assert pair.added_p50_ms == 1.5
-    result = PathResult(16, 1, Machine(2, 0.1), pair, pair, pair, pair, Delivery(1, 2), Delivery(3, 4))
+    result = PathResult(16, 1, 2, 0.1, pair, pair, pair, pair, Delivery(1, 2), Delivery(3, 4))
     document = bench_path.as_json(result)
     assert document["small"]["ratio"] == 0.5
     assert document["small_one"]["added_p50_ms"] == 1.5
@@ -54,5 +57,13 @@ def test_rounds_alternate_between_the_sides(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(bench_path, "_load", load)
     monkeypatch.setattr(bench_path, "_delivery", lambda at, side: {"write_to_event": {"p50_ms": 1.0, "p99_ms": 2.0}})
-    bench_path.run(None, bench_path.Plan(rounds=3), Machine(2, 0.1), lambda text: None)  # type: ignore[arg-type]
+    bench_path.run(None, bench_path.Plan(rounds=3), lambda text: None)  # type: ignore[arg-type]
     assert seen == list(bench_path.SIDES) * 12
+
+
+def test_other_programs_share_is_what_is_neither_idle_nor_ours() -> None:
+    before = MachineClock(busy=100.0, total=1000.0, children=1.0)
+    after = MachineClock(busy=107.0, total=1010.0, children=2.0)
+    assert before.foreign_share(after, 4.0) == pytest.approx(0.2)
+    assert before.foreign_share(after, 9.0) == 0.0
+    assert before.foreign_share(before, 0.0) == 0.0
