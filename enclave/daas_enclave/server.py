@@ -17,7 +17,6 @@ from typing import Any, Final
 
 import structlog
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from daas_enclave import doors, incoming, request_info
 from daas_enclave.authority import Snapshot, Token
@@ -34,6 +33,7 @@ from daas_enclave.signer import NOBODY, ReceiptSigner, Subject, header_value
 from daas_enclave.upgrade import Upgrader
 from daas_protocol.bcs import BcsError
 from daas_protocol.binding import REQUEST_DOMAIN, RequestAuth, RequestBinding
+from daas_protocol.ed25519 import FastVerifyKey, VerifyKey
 from daas_protocol.transport.http1 import Header, HttpRefused, Request, ServerConnection
 
 MAX_ISSUED_SKEW_MS: Final = 60_000
@@ -206,7 +206,7 @@ class Endpoint:
     def _open_session(self, exchange: Exchange, asked: Incoming, auth: RequestAuth) -> None:
         """The session key proves itself by the request's signature, the owner by the text's."""
         try:
-            public_key = Ed25519PublicKey.from_public_bytes(auth.session_key)
+            public_key = FastVerifyKey(auth.session_key)
         except ValueError as error:
             raise Refused(401, "RequestSignature", "the session key is no Ed25519 public key") from error
         digest = exchange.subject.request_digest
@@ -261,7 +261,7 @@ class Endpoint:
             self._documents -= 1
 
 
-def _verify(public_key: Ed25519PublicKey, digest: bytes, auth: RequestAuth) -> None:
+def _verify(public_key: VerifyKey, digest: bytes, auth: RequestAuth) -> None:
     try:
         public_key.verify(auth.signature, REQUEST_DOMAIN + digest)
     except InvalidSignature as error:

@@ -10,11 +10,10 @@ import base64
 import binascii
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.refusal import Refused, session_unknown
 from daas_protocol import jsonstrict, sui
+from daas_protocol.ed25519 import VerifyKey
 from daas_protocol.session import SessionText, parse
 
 MAX_SESSIONS: Final = 4096
@@ -44,7 +43,7 @@ class Session:
         "token_id",
     )
 
-    def __init__(self, public_key: Ed25519PublicKey, owner: bytes, said: SessionText) -> None:
+    def __init__(self, public_key: VerifyKey, owner: bytes, said: SessionText) -> None:
         self.public_key = public_key
         self.owner = owner
         self.said = said
@@ -102,9 +101,7 @@ class SessionStore:
         _same("session key", session_key, said.session_key)
         return owner, said
 
-    def admit(
-        self, owner: bytes, said: SessionText, public_key: Ed25519PublicKey, snapshot: Snapshot, now_ms: int
-    ) -> Session:
+    def admit(self, owner: bytes, said: SessionText, public_key: VerifyKey, snapshot: Snapshot, now_ms: int) -> Session:
         """Stores a verified session if it is for this cluster and in force. Raises Refused."""
         _same("package", self._package_id, said.package)
         _same("cluster", self._cluster_id, said.cluster)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Final
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daas_attestation import measurements
@@ -23,6 +22,7 @@ from daas_attestation.verify import (
     verify_document,
 )
 from daas_gateway import errors
+from daas_protocol.ed25519 import FastVerifyKey, VerifyKey
 
 CHALLENGE_BYTES: Final = 32
 MAX_AGE_MS: Final = 60_000
@@ -37,7 +37,7 @@ class EnclaveIdentity:
 
     enclave_id: bytes
     boot_id: bytes
-    public_key: Ed25519PublicKey
+    public_key: VerifyKey
     public_key_bytes: bytes
     tls_spki_sha256: bytes
     anchor: str
@@ -142,7 +142,7 @@ def _identity(
     if binding.tls_spki_sha256 != tls_spki_sha256:
         raise errors.TlsKeyMismatch(binding.tls_spki_sha256, tls_spki_sha256)
     try:
-        public_key = Ed25519PublicKey.from_public_bytes(key)
+        public_key = FastVerifyKey(key)
     except ValueError:
         raise errors.AttestationRejected("the attested receipt key is no Ed25519 key") from None
     return EnclaveIdentity(

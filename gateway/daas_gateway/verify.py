@@ -11,9 +11,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from daas_gateway import errors
+from daas_protocol.ed25519 import VerifyKey
 from daas_protocol.frames import split_close
 from daas_protocol.receipt import (
     MAX_HEADER_CHARACTERS,
@@ -45,7 +44,7 @@ class Expected:
 
     enclave_id: bytes
     boot_id: bytes
-    public_key: Ed25519PublicKey
+    public_key: VerifyKey
     request_digest: bytes
     requester: bytes
     may_be_nobody: bool = False

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from daas_protocol.bcs import BcsError, Reader, require_length, require_uint
+from daas_protocol.ed25519 import VerifyKey
 
 ADDRESS_BYTES = 32
 BOOT_ID_BYTES = 16
@@ -52,7 +52,7 @@ class Intent(IntEnum):
 class ReceiptSignatureError(ValueError):
     """The signature of a signed message does not verify under the expected Ed25519 key."""
 
-    def __init__(self, public_key: Ed25519PublicKey) -> None:
+    def __init__(self, public_key: VerifyKey) -> None:
         self.expected = public_key.public_bytes_raw()
         super().__init__(f"signature does not verify under public key {self.expected.hex()}")
 
@@ -299,7 +299,7 @@ def sign(intent: Intent, timestamp_ms: int, payload: bytes, sign: Callable[[byte
     return SignedMessage(intent, timestamp_ms, payload, signature)
 
 
-def verify(message: SignedMessage, public_key: Ed25519PublicKey) -> None:
+def verify(message: SignedMessage, public_key: VerifyKey) -> None:
     """Raises `ReceiptSignatureError`. Says nothing about what the payload means."""
     try:
         public_key.verify(message.signature, message.signing_bytes())
