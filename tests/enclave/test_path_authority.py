@@ -262,7 +262,10 @@ def test_admission_policies_fail_closed_and_match_every_user() -> None:
     for item in POLICIES:
         spec = item.manifest()["spec"]
         assert spec["failurePolicy"] == "Fail"
-        assert spec["matchConditions"][0]["expression"] == f"request.userInfo.username.startsWith('{USER_PREFIX}')"
+        users, workloads = spec["matchConditions"][0]["expression"].split(" || ", 1)
+        assert users == f"request.userInfo.username.startsWith('{USER_PREFIX}')"
+        assert "startsWith('system:serviceaccount:')" in workloads
+        assert "!request.userInfo.username.startsWith('system:serviceaccount:kube-system:')" in workloads
         assert len(spec["matchConditions"]) == 1
         assert item.binding()["spec"] == {"policyName": item.name, "validationActions": ["Deny"]}
         assert item.name.startswith("daas-")
