@@ -19,7 +19,7 @@ from daas_gateway.cache import AnswerCache
 from daas_gateway.channel import ChannelPool, client_tls, dial_enclave
 from daas_gateway.config import ConfigInvalid, GatewayConfig
 from daas_gateway.credential import CredentialCheck, ensure_credential
-from daas_gateway.exchange import Exchange, json_body
+from daas_gateway.exchange import MAX_UNARY_BYTES, Exchange, json_body
 from daas_gateway.filters import RequestFilter
 from daas_gateway.forward import Forwarder
 from daas_gateway.local_tls import ensure_local_tls
@@ -29,6 +29,7 @@ from daas_gateway.server import LocalServer
 from daas_gateway.session import Sessions, SessionTerms
 from daas_gateway.store import KeptAttestation, KeptReceipt, ReceiptStore
 from daas_gateway.user_keys import load_key
+from daas_protocol.jsonstrict import loads
 from daas_protocol.sui import format_address
 from daas_protocol.transport.endpoint import Kind, listen
 from daas_protocol.transport.http1 import ClientConnection
@@ -205,8 +206,12 @@ class Gateway:
     # ---- local endpoints
 
     async def _ready(self) -> tuple[int, bytes]:
+        """Ready means that a request would be executed now, as the enclave itself says."""
         try:
-            await self.forwarder.fetch(ask("GET", "/daas/v1/status", "application/json"))
+            answer = await self.forwarder.fetch(ask("GET", "/daas/v1/status", "application/json"))
+            phase = _phase(answer.body)
+            if phase != "Serving":
+                raise errors.EnclaveUnreachable(f"the enclave is {phase}, not Serving: wait, or see `daas status`")
         except errors.GatewayError as problem:
             return problem.code, problem.status()
         return 200, json_body({"ready": True})
@@ -255,3 +260,14 @@ def verdict(identity: EnclaveIdentity) -> dict[str, object]:
         "document_sha256": identity.document_sha256.hex(),
         "verified_at": identity.verified_at_ms,
     }
+
+
+def _phase(status: bytes) -> str:
+    """The phase by name in the enclave's status; "unknown" where it names none."""
+    try:
+        said = loads(status, MAX_UNARY_BYTES)
+    except ValueError:
+        return "unknown"
+    part = said.get("phase") if isinstance(said, dict) else None
+    name = part.get("phase") if isinstance(part, dict) else None
+    return name if isinstance(name, str) else "unknown"

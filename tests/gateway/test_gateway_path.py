@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 
 import pytest
@@ -351,7 +352,11 @@ async def test_local_status_shows_the_verdict_and_names_its_anchor(world: World,
     assert status["attestation"]["anchor"] == "simulated"
     assert status["attestation"]["public_key"] == world.double.public_key.hex()
     assert status["problem"] is None
-    assert (await client.get("/daas/local/ready")).json() == {"ready": True}
+    for phase, ready in (("Paused", False), ("Serving", True)):
+        world.double.answers["/daas/v1/status"] = Answer(json.dumps({"phase": {"phase": phase}}).encode())
+        said = await client.get("/daas/local/ready")
+        assert said.status == (200 if ready else 503)
+        assert said.json() == {"ready": True} if ready else phase in said.json()["message"]
     assert (await client.get("/daas/v1/status")).status == 404
     await world.double.stop()
     down = (await client.get("/daas/local/status")).json()
