@@ -4,6 +4,7 @@ The kinds are separate final types so that a production configuration can name `
 """
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, final
 
@@ -20,15 +21,15 @@ class AnchorError(ValueError):
     """A root certificate that cannot serve as an anchor; the text says why."""
 
 
-class TrustAnchor:
+class TrustAnchor(ABC):
     """A pinned root: `kind` for people ("aws-nitro" or "simulated"), `root_sha256` (32 B) for the verifier."""
 
     kind: ClassVar[str]
 
     @property
+    @abstractmethod
     def root_sha256(self) -> bytes:
         """SHA-256 of the root certificate's DER, 32 bytes."""
-        raise NotImplementedError
 
 
 @final
