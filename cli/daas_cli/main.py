@@ -14,7 +14,7 @@ from . import (
     receipt_commands,
     run_commands,
 )
-from .errors import CliError, ExitCode
+from .errors import CliError, ExitCode, UnreadableError
 from .output import print_error
 
 HELP = """A Kubernetes control plane inside an attested enclave, used with an ordinary kubectl.
@@ -55,6 +55,14 @@ def main() -> None:
         # The reader (head, less) has gone; nothing is wrong. Python would complain once more while it ends.
         sys.stderr.close()
         sys.exit(int(ExitCode.DONE))
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        failed = UnreadableError(
+            f"{where}{problem.strerror or problem}",
+            "check the path, its owner and the room on its disk, then try again",
+        )
+        print_error(failed, as_json=as_json)
+        sys.exit(int(failed.code))
 
 
 if __name__ == "__main__":

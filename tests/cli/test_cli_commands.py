@@ -241,3 +241,13 @@ def test_a_root_that_is_no_certificate_is_an_unreadable_file(daas: Daas, tmp_pat
     path = tmp_path / "root.pem"
     path.write_text("nothing")
     assert daas("attestation", "verify", str(path), "--root", str(path)).returncode == 2
+
+
+def test_a_home_that_cannot_be_made_is_named_without_a_traceback(daas: Daas, tmp_path: Path) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    daas.environment["DAAS_HOME"] = str(blocked / "home")
+    done = daas("key", "new", "mine")
+    assert done.code == 2
+    assert str(blocked) in done.stderr
+    assert "next:" in done.stderr
