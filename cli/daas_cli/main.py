@@ -59,7 +59,7 @@ def main() -> None:
         where = f"{problem.filename}: " if problem.filename else ""
         failed = UnreadableError(
             f"{where}{problem.strerror or problem}",
-            "check the path, its owner and the room on its disk, then try again",
+            "check the path, its owner and the disk, then try again",
         )
         print_error(failed, as_json=as_json)
         sys.exit(int(failed.code))

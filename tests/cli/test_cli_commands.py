@@ -248,6 +248,6 @@ def test_a_home_that_cannot_be_made_is_named_without_a_traceback(daas: Daas, tmp
     blocked.write_text("not a folder")
     daas.environment["DAAS_HOME"] = str(blocked / "home")
     done = daas("key", "new", "mine")
-    assert done.code == 2
+    assert done.returncode == 2
     assert str(blocked) in done.stderr
     assert "next:" in done.stderr
