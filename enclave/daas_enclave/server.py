@@ -188,16 +188,13 @@ class Endpoint:
         exchange.connection.state[KNOWN] = True
         snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
         token = check_live(session, snapshot, now_ms)
-        self._fresh(auth, now_ms)
+        _check_timely(auth, now_ms)
+        self._take_nonce(auth, session.owner, now_ms)
         return session, token, snapshot
 
-    def _fresh(self, auth: RequestAuth, now_ms: int) -> None:
-        skew = now_ms - auth.issued_at_ms
-        if abs(skew) > MAX_ISSUED_SKEW_MS:
-            ago = f"{skew / 1000:.0f} s ago" if skew > 0 else f"{-skew / 1000:.0f} s in the future"
-            raise Refused(400, "RequestStale", f"the request was issued {ago} by the enclave's clock: set your clock")
+    def _take_nonce(self, auth: RequestAuth, owner: bytes, now_ms: int) -> None:
         try:
-            self.nonces.take(auth.nonce, now_ms)
+            self.nonces.take(auth.nonce, owner, now_ms)
         except NonceReplayed as error:
             raise Refused(400, "NonceReplayed", str(error)) from error
         except NonceStoreFull as error:
@@ -214,8 +211,10 @@ class Endpoint:
         owner, said = self.sessions.verify(asked.body, auth.session_key)
         exchange.subject = Subject(digest, owner)
         snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
-        self._fresh(auth, now_ms)
+        _check_timely(auth, now_ms)
         session = self.sessions.admit(owner, said, public_key, snapshot, now_ms)
+        # Only now: anybody can make an address, but only owners of live tokens may use up nonces.
+        self._take_nonce(auth, owner, now_ms)
         self._answer_json(exchange, {"expires_at_ms": session.expires_at_ms})
 
     def _own(self, exchange: Exchange, asked: Incoming) -> None:
@@ -259,6 +258,13 @@ class Endpoint:
                 )
         finally:
             self._documents -= 1
+
+
+def _check_timely(auth: RequestAuth, now_ms: int) -> None:
+    skew = now_ms - auth.issued_at_ms
+    if abs(skew) > MAX_ISSUED_SKEW_MS:
+        ago = f"{skew / 1000:.0f} s ago" if skew > 0 else f"{-skew / 1000:.0f} s in the future"
+        raise Refused(400, "RequestStale", f"the request was issued {ago} by the enclave's clock: set your clock")
 
 
 def _verify(public_key: VerifyKey, digest: bytes, auth: RequestAuth) -> None:

@@ -19,6 +19,7 @@ from daas_protocol.grant import ALL_VERBS, parse_grant
 from support.enclave_path import ADMIN_TOKEN, NARROW_TOKEN, REVOKED_TOKEN, START_MS, policy
 
 ID = "0x" + "11" * 32
+OWNER = b"\x11" * 32
 GOOD = f'version: 1\ntokens: [{{id: "{ID}", owner: "0x2", grants: ["pods:read@dev"]}}]\n'
 
 
@@ -91,22 +92,33 @@ def test_a_nonce_is_refused_for_two_minutes_whenever_it_comes(steps: list[tuple[
         now += step
         nonce = bytes([number]) * 16
         try:
-            store.take(nonce, now)
+            store.take(nonce, OWNER, now)
             assert nonce not in taken or now - taken[nonce] >= WINDOW_MS
             taken[nonce] = now
         except NonceReplayed:
             assert now - taken[nonce] < WINDOW_MS + SLOT_MS
 
 
+def test_one_owner_cannot_fill_the_nonce_store_for_the_others() -> None:
+    store = NonceStore(limit=4)
+    for number in range(2):
+        store.take(bytes([number]) * 16, OWNER, 0)
+    with pytest.raises(NonceStoreFull, match="by this address"):
+        store.take(b"x" * 16, OWNER, 1)
+    store.take(b"y" * 16, b"\x22" * 32, 1)
+    store.take(b"x" * 16, OWNER, WINDOW_MS + SLOT_MS)
+    assert len(store) == 1
+
+
 def test_the_nonce_store_is_bounded_and_recovers() -> None:
     store = NonceStore(limit=3)
     for number in range(3):
-        store.take(bytes([number]) * 16, 0)
+        store.take(bytes([number]) * 16, bytes([number]) * 32, 0)
     with pytest.raises(NonceStoreFull):
-        store.take(b"x" * 16, WINDOW_MS)
+        store.take(b"x" * 16, OWNER, WINDOW_MS)
     with pytest.raises(NonceReplayed):
-        store.take(bytes(16), WINDOW_MS - 1)
-    store.take(b"x" * 16, WINDOW_MS + SLOT_MS)
+        store.take(bytes(16), OWNER, WINDOW_MS - 1)
+    store.take(b"x" * 16, OWNER, WINDOW_MS + SLOT_MS)
     assert len(store) == 1
     assert MAX_NONCES * 100 < 64 * 1024 * 1024
 
