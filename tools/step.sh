@@ -24,7 +24,7 @@ ticker=$!
 trap 'kill "$ticker" 2>/dev/null' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
-"$@"
+DAAS_STEP=1 "$@"
 status=$?
 elapsed=$(($(date +%s) - start))
 if [ $status != 0 ]; then
