@@ -113,6 +113,7 @@ def show(
         "receipt_key": kept.receipt.public_key.hex(),
         "signature": message.signature.hex(),
         "body_kept": kept.receipt.body is not None,
+        "covers": _covers(body.status, kept.receipt.frame),
     }
     if as_json:
         print_json(fields)
@@ -120,6 +121,19 @@ def show(
     for name, value in fields.items():
         shown = f"{value} ({_time(value)} UTC)" if name == "time_ms" else str(value)
         stdout().print(f"{name:<15} {escape(shown)}")
+
+
+def _covers(status: int, frame: int | None) -> str:
+    """What a receipt vouches for, so that nobody takes it for more."""
+    match status, frame:
+        case 101, None:
+            return "that this stream was opened for this request and caller; not the bytes in it"
+        case 101, _:
+            return "that the stream ended, and how many bytes went each way; not the bytes themselves"
+        case _, None:
+            return "the whole answer: status and body"
+        case _:
+            return f"frame {frame} of the answer, and by its running digest all before it"
 
 
 @app.command("export")

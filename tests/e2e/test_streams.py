@@ -165,3 +165,6 @@ def test_every_stream_left_an_opening_and_a_closing_receipt(instance: Instance, 
 
     newest = until("both receipts kept", 10, lambda: rows if len(rows := kept()) == 2 else None)
     assert [r["status"] for r in newest] == [101, 101]
+    shown = [instance.daas("receipt", "show", str(row["id"])).stdout for row in newest]
+    assert "how many bytes went each way" in shown[0]
+    assert "was opened for this request" in shown[1]
