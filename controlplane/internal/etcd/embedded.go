@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdmain"
 
 	"daas/controlplane/internal/args"
+	"daas/controlplane/internal/memory"
 )
 
 // startTimeout bounds the wait for a member to elect itself: a damaged data
@@ -126,5 +127,6 @@ func (m *Member) Close() { m.etcd.Close() }
 // Main is upstream's etcd program; it ends the process.
 func Main(arguments []string) {
 	os.Args = append([]string{"etcd"}, arguments...)
+	go memory.Settle(context.Background())
 	etcdmain.Main(os.Args)
 }

@@ -12,6 +12,7 @@ import (
 	"daas/controlplane/internal/etcd"
 	"daas/controlplane/internal/files"
 	"daas/controlplane/internal/kube"
+	"daas/controlplane/internal/memory"
 	"daas/controlplane/internal/notice"
 	"daas/controlplane/internal/seed"
 	"daas/controlplane/internal/server"
@@ -120,7 +121,7 @@ func controllers(ctx context.Context, c *server.Config, p *server.Prepared, star
 			failed <- err
 		}
 	})
-	work.Go(func() { settle(ctx) })
+	work.Go(func() { memory.Settle(ctx) })
 	if err := seed.Apply(ctx, client, seed.Objects(server.KubeletClientUser, p.Bootstrap)); err != nil {
 		if ctx.Err() != nil {
 			return nil
