@@ -38,9 +38,6 @@ class NonceStore:
         self._by_owner: Counter[bytes] = Counter()
         self._count = 0
 
-    def seen(self, nonce: bytes) -> bool:
-        return any(nonce in nonces for _, nonces in self._slots)
-
     def take(self, nonce: bytes, owner: bytes, now_ms: int) -> None:
         """Records a nonce (16 B) of an owner (32 B). Raises NonceReplayed, NonceStoreFull."""
         slots = self._slots

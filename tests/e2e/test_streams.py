@@ -11,39 +11,19 @@ import shutil
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from controlplane.conftest import free_port, unmount_below
+from controlplane.conftest import build, free_port, unmount_below, until
 
-from support.instance import TOP, Instance, k3s_binary
+from support.instance import Instance, k3s_binary
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 WEBSOCKET = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "true", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "true"}
 SPDY = {"KUBECTL_REMOTE_COMMAND_WEBSOCKETS": "false", "KUBECTL_PORT_FORWARD_WEBSOCKETS": "false"}
-
-
-def fakecri_binary() -> str:
-    built = subprocess.run(
-        [str(TOP / "controlplane/build.sh"), "fakecri"], check=True, stdout=subprocess.PIPE, text=True
-    )
-    return built.stdout.strip().splitlines()[-1]
-
-
-def until(what: str, seconds: float, check: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        try:
-            if found := check():
-                return found
-        except (OSError, AssertionError):
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds:.0f} s")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +32,7 @@ def pod(instance: Instance) -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="daas-node-"))
     api_port = json.loads((instance.home / "enclave/ports.json").read_text())["api"]
     token = next((instance.home / "enclave").rglob("node-token"))
-    cri = subprocess.Popen([fakecri_binary(), f"--socket={folder / 'cri.sock'}"])
+    cri = subprocess.Popen([build("fakecri"), f"--socket={folder / 'cri.sock'}"])
     log = (folder / "agent.log").open("wb")
     agent = subprocess.Popen(
         [
@@ -71,10 +51,12 @@ def pod(instance: Instance) -> Iterator[str]:
         stderr=log,
     )
     try:
-        until("node Ready", 120, lambda: " Ready " in instance.kubectl("get", "nodes", "--no-headers").stdout)
+        until(
+            "node Ready", 120, lambda: " Ready " in instance.kubectl("get", "nodes", "--no-headers", check=False).stdout
+        )
         instance.kubectl("run", "talk", "--image=talk", "--restart=Never", "--command", "--", "tick")
         instance.kubectl("wait", "--for=condition=Ready", "pod/talk", "--timeout=60s")
-        until("kubelet serves", 60, lambda: "tick" in instance.kubectl("logs", "talk").stdout)
+        until("kubelet serves", 60, lambda: "tick" in instance.kubectl("logs", "talk", check=False).stdout)
         yield "talk"
     finally:
         agent.terminate()

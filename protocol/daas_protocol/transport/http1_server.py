@@ -96,6 +96,7 @@ class ServerConnection(asyncio.Protocol):
         self._closing = False
         self._answered = True
         self._started = False
+        self._upgrading = False
         self._keep_alive = True
         self._held = False
         self.state: dict[str, object] = {}
@@ -428,8 +429,6 @@ class ServerConnection(asyncio.Protocol):
         else:
             delay = self._limits.head_timeout
         self._timer = self._loop.call_later(delay, self._check_idle)
-
-    _upgrading = False
 
 
 def _head(status: int, headers: Iterable[Header], extra: bytes) -> bytes:
