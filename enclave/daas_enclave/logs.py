@@ -47,11 +47,8 @@ class LinePump:
         self._thread.start()
 
     def write(self, text: str) -> int:
-        data = text.encode("utf-8", "replace")
-        if self._dropped:
-            data = f'{{"event":"log_lines_dropped","count":{self._dropped}}}\n'.encode() + data
         try:
-            self._queue.put_nowait(data)
+            self._queue.put_nowait(self._gap() + text.encode("utf-8", "replace"))
             self._dropped = 0
         except queue.Full:
             self._dropped += 1
@@ -61,12 +58,16 @@ class LinePump:
         """Nothing is kept back here."""
 
     def close(self, timeout_s: float = 1.0) -> None:
-        """Let the thread write what is queued, for at most `timeout_s`."""
+        """Let the thread write what is queued, and how many lines were lost since, for at most twice `timeout_s`."""
         try:
+            self._queue.put(self._gap(), timeout=timeout_s)
             self._queue.put(None, timeout=timeout_s)
         except queue.Full:
             return
         self._thread.join(timeout_s)
+
+    def _gap(self) -> bytes:
+        return f'{{"event":"log_lines_dropped","count":{self._dropped}}}\n'.encode() if self._dropped else b""
 
     def _run(self) -> None:
         while (data := self._queue.get()) is not None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import os
 import signal
-import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -120,26 +120,41 @@ def test_an_exception_is_logged_by_type_and_place_not_by_its_message(pipe) -> No
     assert "test_core_lifeline.py" in str(lines[0]["at"])
 
 
-def test_a_reader_that_reads_nothing_costs_lines_and_no_time(pipe) -> None:
-    read_end, write_end = pipe
+def test_a_reader_that_reads_nothing_costs_lines_and_no_time() -> None:
+    read_end, write_end = os.pipe()
     pump = logs.LinePump(write_end, capacity=50)
-    started = time.monotonic()
+    # Nobody reads yet: a write that waited for the reader would wait for ever.
     for _ in range(5_000):
         pump.write("x" * 1000 + "\n")
-    assert time.monotonic() - started < 1.0
-    os.set_blocking(read_end, False)
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
-        try:
-            os.read(read_end, 1 << 20)
-        except BlockingIOError:
-            break
-        time.sleep(0.01)
-    pump.write("after\n")
-    pump.close()
-    rest = os.read(read_end, 1 << 20)
-    assert b"log_lines_dropped" in rest
-    assert rest.endswith(b"after\n")
+    with os.fdopen(read_end, "rb") as reader, ThreadPoolExecutor(1) as thread:
+        everything = thread.submit(reader.read)
+        pump.close(timeout_s=30)
+        os.close(write_end)
+        lines = everything.result().splitlines()
+    gaps = [json.loads(line) for line in lines if line != b"x" * 1000]
+    assert {gap["event"] for gap in gaps} == {"log_lines_dropped"}
+    assert lines[-1].endswith(b"}"), "what was lost last is counted at the close"
+    lost = sum(gap["count"] for gap in gaps)
+    assert lost > 4_000
+    assert len(lines) - len(gaps) + lost == 5_000
+
+
+def test_lines_lost_are_counted_in_front_of_the_next_line() -> None:
+    read_end, write_end = os.pipe()
+    pump = logs.LinePump(write_end, capacity=50)
+    for _ in range(1_000):
+        pump.write("x" * 1000 + "\n")
+    with os.fdopen(read_end, "rb") as reader:
+        first = reader.readline()
+        tries = 0
+        while b"log_lines_dropped" not in (line := reader.readline()):
+            assert line == first
+            pump.write("after\n")
+            tries += 1
+        assert reader.readline() == b"after\n"
+        pump.close()
+        os.close(write_end)
+    assert 0 < json.loads(line)["count"] < 1_000 + tries
 
 
 def test_measured_names_do_not_depend_on_where_the_checkout_lies() -> None:
