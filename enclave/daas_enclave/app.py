@@ -27,13 +27,14 @@ from daas_enclave.components import make_components
 from daas_enclave.config import EnclaveConfig, KubeletEgress
 from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
 from daas_enclave.egress import EgressProxy, KubeletDirectory
-from daas_enclave.keys import BootKeys, make_binding
+from daas_enclave.keys import BootKeys, draw, make_binding
 from daas_enclave.kube_client import KubeClient
 from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
 from daas_enclave.pki import (
     API_SERVER_NAME,
     ClusterPki,
     admin_context,
+    caller_context,
 )
 from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
@@ -50,6 +51,7 @@ ETCD_STOP_S: Final = 1.5
 PREPARE_TRIES: Final = 5
 PREPARE_PAUSE_S: Final = 1.0
 MAX_SOCKET_PATH: Final = 100
+CALLER_TOKEN_BYTES: Final = 32
 
 
 class RequestPathLike(Protocol):
@@ -141,11 +143,14 @@ class App:
         plane = ControlPlane(config.control_plane, layout, keep_or_choose_ports(layout), nodes_join=nodes_join)
         self._cleanup.callback(plane.close)
         await asyncio.to_thread(plane.verify)
+        caller_token = draw(self.nsm.random, CALLER_TOKEN_BYTES).hex()
         api_server = ApiServer(
             host=LOOPBACK,
             port=plane.ports.api,
             tls=admin_context(pki, self.nsm.random, self.clock.now_ms()),
             server_name=API_SERVER_NAME,
+            caller_tls=caller_context(pki),
+            authorization=f"Authorization: Bearer {caller_token}\r\n".encode("ascii"),
         )
         runtime = Runtime(
             config=config,
@@ -172,6 +177,7 @@ class App:
         self.board.add("requests", self._path.stats)
         self._listen(self._path)
         self._start_clock()
+        plane.prepare(pki, self._egress_socket, caller_token)
         self._start_processes(plane, pki, api_server)
         await self._prepare(self._path)
         # 4. Unregistered: with a policy file there is nothing to register with.
@@ -219,7 +225,6 @@ class App:
         self._cleanup.callback(task.cancel)
 
     def _start_processes(self, plane: ControlPlane, pki: ClusterPki, api_server: ApiServer) -> None:
-        plane.prepare(pki, self._egress_socket)
         self._components = make_components(plane, pki, api_server, self.nsm.random, self.clock.now_ms)
         for component in self._components.values():
             component.subscribe(self._on_component)

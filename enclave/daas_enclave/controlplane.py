@@ -87,6 +87,10 @@ class Layout:
         return self.data_dir / "token"
 
     @property
+    def caller_tokens(self) -> Path:
+        return self.data_dir / "caller-tokens.csv"
+
+    @property
     def egress_config(self) -> Path:
         return self.data_dir / "egress-selector.json"
 
@@ -213,6 +217,7 @@ def server_arguments(
     api_server = {
         "anonymous-auth": "false",
         "profiling": "false",
+        "token-auth-file": str(layout.caller_tokens),
         "egress-selector-config-file": str(layout.egress_config),
         "kubelet-preferred-address-types": "InternalIP",
     }
@@ -267,12 +272,13 @@ class ControlPlane:
         self._server.verify()
         self._etcd.verify()
 
-    def prepare(self, pki: ClusterPki, egress_socket: str) -> None:
-        """Folders, authorities, token, egress selector. The etcd certificates are `pki.write_etcd_files`'s."""
+    def prepare(self, pki: ClusterPki, egress_socket: str, caller_token: str) -> None:
+        """Folders, authorities, tokens, egress selector. The etcd certificates are `pki.write_etcd_files`'s."""
         for folder in (self.layout.logs, self.layout.k3s, self.layout.k3s / "server", self.layout.etcd):
             private_folder(folder)
         write_authorities(pki, self.layout.server_tls)
         write_atomic(self.layout.token, pki.token.encode())
+        write_atomic(self.layout.caller_tokens, f'{caller_token},daas-enclave,daas-enclave,"system:masters"\n'.encode())
         write_atomic(self.layout.egress_config, json.dumps(egress_selector(egress_socket)).encode())
 
     def etcd_command(self, files: EtcdFiles) -> Command:

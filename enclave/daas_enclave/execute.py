@@ -50,10 +50,11 @@ class Upstream:
     """Connections to the API server: kept ones for short requests, one each for long ones."""
 
     def __init__(self, api_server: ApiServer) -> None:
-        self._dial = partial(dial_api_server, api_server)
+        self._dial = partial(dial_api_server, api_server, api_server.caller_tls)
         # Counted below, so that nobody ever waits in the pool itself.
         self._pool = Pool(self._dial, max_idle=MAX_IDLE, max_total=MAX_SHORT + MAX_LONG)
-        self._tail = b" HTTP/1.1\r\nHost: " + authority_of(api_server) + b"\r\nUser-Agent: " + USER_AGENT + b"\r\n"
+        host = b" HTTP/1.1\r\nHost: " + authority_of(api_server)
+        self._tail = host + b"\r\nUser-Agent: " + USER_AGENT + b"\r\n" + api_server.authorization
         self.short = 0
         self.long = 0
 

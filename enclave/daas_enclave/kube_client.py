@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,8 +45,8 @@ class KubeAnswer:
         return str(self.body.get("message", ""))
 
 
-async def dial_api_server(api_server: ApiServer, *, patient: bool = False) -> ClientConnection:
-    """A TLS connection as the cluster administrator; raises OSError within CONNECT_TIMEOUT + the handshake's 10 s.
+async def dial_api_server(api_server: ApiServer, tls: ssl.SSLContext, *, patient: bool = False) -> ClientConnection:
+    """A connection with one of the API server's contexts; raises OSError within CONNECT_TIMEOUT + the handshake's 10 s.
 
     `patient` for streams that will be upgraded: none of their last bytes may be lost, and speed matters less.
     """
@@ -60,7 +61,7 @@ async def dial_api_server(api_server: ApiServer, *, patient: bool = False) -> Cl
         sock.close()
         raise
     make = connect_patiently if patient else connect
-    return await make(ClientConnection, sock, tls=api_server.tls, server_name=api_server.server_name)
+    return await make(ClientConnection, sock, tls=tls, server_name=api_server.server_name)
 
 
 def authority_of(api_server: ApiServer) -> bytes:
@@ -74,7 +75,7 @@ class KubeClient:
 
     def __init__(self, api_server: ApiServer) -> None:
         self._host = authority_of(api_server)
-        self._pool = Pool(lambda: dial_api_server(api_server), max_idle=1, max_total=MAX_CONNECTIONS)
+        self._pool = Pool(lambda: dial_api_server(api_server, api_server.tls), max_idle=1, max_total=MAX_CONNECTIONS)
 
     async def request(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None

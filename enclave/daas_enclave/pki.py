@@ -315,13 +315,23 @@ def write_etcd_files(pki: ClusterPki, folder: Path, entropy: Entropy, now_ms: in
 # --- the enclave as a client ---
 
 
-def client_context(trusted: Authority, leaf: Leaf) -> ssl.SSLContext:
-    """TLS client side that trusts `trusted` alone and presents `leaf`, whose key goes through a memfd only."""
+def _trusting(trusted: Authority) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.load_verify_locations(cadata=trusted.pem.decode("ascii"))
+    return context
+
+
+def client_context(trusted: Authority, leaf: Leaf) -> ssl.SSLContext:
+    """TLS client side that trusts `trusted` alone and presents `leaf`, whose key goes through a memfd only."""
+    context = _trusting(trusted)
     load_identity(context, leaf.pem, leaf.key)
     return context
+
+
+def caller_context(pki: ClusterPki) -> ssl.SSLContext:
+    """Trusts the API server's certificate and shows none: who asks is said by a bearer token."""
+    return _trusting(pki.authorities[Ca.SERVER])
 
 
 def admin_context(pki: ClusterPki, entropy: Entropy, now_ms: int) -> ssl.SSLContext:

@@ -56,12 +56,18 @@ class ServerTls:
 
 @dataclass(frozen=True, slots=True)
 class ApiServer:
-    """Where the API server listens (loopback) and the client side to reach it as `system:masters`."""
+    """Where the API server listens (loopback) and the client sides to reach it as `system:masters`.
+
+    `tls` has a client certificate; `caller_tls` has none and goes with `authorization`, a whole header line: it is
+    for what is executed for callers, because the API server verifies a certificate anew for each request.
+    """
 
     host: str
     port: int
     tls: ssl.SSLContext = field(repr=False)
     server_name: str
+    caller_tls: ssl.SSLContext = field(repr=False)
+    authorization: bytes = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,13 @@ K3S_SERVER_FLAGS = {
 K3S_REPEATABLE = {"tls-san", "disable", "kube-apiserver-arg", "kube-controller-manager-arg", "kube-scheduler-arg"}
 K3S_DISABLE_ITEMS = {"coredns", "servicelb", "traefik", "local-storage", "metrics-server", "runtimes"}
 # kubernetes.io/docs/reference/command-line-tools-reference/kube-apiserver
-API_SERVER_FLAGS = {"anonymous-auth", "profiling", "egress-selector-config-file", "kubelet-preferred-address-types"}
+API_SERVER_FLAGS = {
+    "anonymous-auth",
+    "profiling",
+    "egress-selector-config-file",
+    "kubelet-preferred-address-types",
+    "token-auth-file",
+}
 # etcd.io/docs/v3.6/op-guide/configuration
 ETCD_FLAGS = {
     "name", "data-dir", "listen-client-urls", "advertise-client-urls", "listen-peer-urls",
@@ -174,12 +180,14 @@ def test_daas_k3s_carries_etcd_and_an_official_k3s_has_one_beside_it(tmp_path: P
 def test_no_secret_in_arguments_or_environment_and_the_token_file_is_private(tmp_path: Path) -> None:
     cluster = make_cluster_pki(b"\x01" * 32, os.urandom, 1_790_000_000_000)
     it = plane(tmp_path, ControlPlaneKind.DAAS_K3S, etcd=False)
-    it.prepare(cluster, "/run/e.sock")
+    it.prepare(cluster, "/run/e.sock", "bearer-of-callers")
     for command in (it.server_command(etcd_files()), it.etcd_command(etcd_files())):
-        assert not any(cluster.token in argument for argument in command.argv)
+        for secret in (cluster.token, "bearer-of-callers"):
+            assert not any(secret in argument for argument in command.argv)
         assert command.env == CHILD_ENV
         assert set(command.env) == {"PATH"}
     assert it.layout.token.read_text() == cluster.token
+    assert it.layout.caller_tokens.read_text() == 'bearer-of-callers,daas-enclave,daas-enclave,"system:masters"\n'
     for path in (tmp_path / "data").rglob("*"):
         assert path.stat().st_mode & 0o077 == 0, path
 

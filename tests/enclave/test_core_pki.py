@@ -167,6 +167,17 @@ def test_the_enclaves_own_client_is_an_administrator_and_never_a_file(
     assert [a.value for a in subject.get_attributes_for_oid(NameOID.COMMON_NAME)] == ["daas-enclave"]
 
 
+def test_what_callers_ask_goes_over_connections_without_a_certificate_to_the_pinned_server_only(
+    cluster: ClusterPki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pki, "load_identity", None)
+    context = pki.caller_context(cluster)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert context.check_hostname
+    (trusted,) = context.get_ca_certs(binary_form=True)
+    assert ssl.DER_cert_to_PEM_cert(trusted).encode() == cluster.authorities[pki.Ca.SERVER].pem
+
+
 def test_etcd_files_are_new_at_each_boot_and_private(cluster: ClusterPki, tmp_path: Path) -> None:
     first = pki.write_etcd_files(cluster, tmp_path / "e", os.urandom, NOW_MS).server_key.read_bytes()
     files = pki.write_etcd_files(cluster, tmp_path / "e", os.urandom, NOW_MS)

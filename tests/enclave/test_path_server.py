@@ -20,6 +20,7 @@ from daas_protocol.log import EMPTY_ROOT, MerkleTree, TreeHead
 from daas_protocol.log_stream import LeafAck, encode_message
 from support.enclave_path import (
     ADMIN_TOKEN,
+    AUTHORIZATION,
     BOOT,
     ENCLAVE,
     EXPIRES_MS,
@@ -59,11 +60,13 @@ async def test_a_request_is_executed_as_the_caller_and_only_with_what_the_digest
     seen = path.api.seen[-1]
     assert sorted(name for name, _ in seen.headers) == [
         "accept",
+        "authorization",
         "host",
         "impersonate-group",
         "impersonate-user",
         "user-agent",
     ]
+    assert b"Authorization: " + seen.header("authorization")[0].encode() + b"\r\n" == AUTHORIZATION
     assert seen.header("impersonate-user") == [f"sui:0x{OWNER.hex()}"]
     assert seen.header("impersonate-group") == [f"daas:token:{ADMIN_TOKEN.hex()}"]
 

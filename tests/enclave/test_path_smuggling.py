@@ -13,7 +13,7 @@ from support.enclave_path import Harness, SessionKeys, start
 
 PODS = "/api/v1/namespaces/dev/pods"
 EXECUTED = frozenset(
-    "accept content-length content-type host impersonate-group impersonate-user user-agent".split()  # noqa: SIM905
+    "accept authorization content-length content-type host impersonate-group impersonate-user user-agent".split()  # noqa: SIM905
 )
 
 
@@ -270,6 +270,7 @@ async def test_however_a_request_is_mutated_only_what_was_signed_is_executed(
         assert (seen.method, seen.target, seen.body) == ("PUT", PODS + "/a", b'{"a":1}')
         assert (seen.header("accept"), seen.header("content-type")) == (["application/json"], ["x/y"])
         assert {name for name, _ in seen.headers} <= EXECUTED
+        assert seen.header("authorization") == ["Bearer of-the-enclave"]
 
 
 async def test_tls_below_1_3_is_refused(path: Harness) -> None:

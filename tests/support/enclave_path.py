@@ -119,6 +119,9 @@ async def reply(writer: asyncio.StreamWriter, status: int, body: bytes, content_
     await writer.drain()
 
 
+AUTHORIZATION = b"Authorization: Bearer of-the-enclave\r\n"
+
+
 class ApiServerDouble:
     """Reads HTTP/1.1 requests; `script` answers and says whether the connection goes on."""
 
@@ -141,7 +144,7 @@ class ApiServerDouble:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
         port = self._server.sockets[0].getsockname()[1]
         client = ssl.create_default_context(cafile=str(cert))
-        return ApiServer("127.0.0.1", port, client, "localhost")
+        return ApiServer("127.0.0.1", port, client, "localhost", client, AUTHORIZATION)
 
     async def stop(self) -> None:
         assert self._server is not None
