@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 import random
 import resource
 import socket
 import sys
+import termios
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -23,6 +25,7 @@ from hypothesis import strategies as st
 from daas_host.config import Limits
 from daas_host.pipe import Pair, PipeServer, Side
 from daas_protocol.transport.endpoint import Endpoint, listen
+from support.waiting import PATIENCE_S, settled, until
 
 LIMITS = Limits(connect_timeout_s=2, idle_timeout_s=60)
 Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -82,14 +85,14 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     await asyncio.sleep(3600)
 
 
+def unread(writer: asyncio.StreamWriter) -> bool:
+    """Whether bytes wait in the kernel for the other end of `writer`."""
+    size = fcntl.ioctl(writer.get_extra_info("socket").fileno(), termios.FIONREAD, bytes(4))
+    return int.from_bytes(size, sys.byteorder) > 0
+
+
 async def connect(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     return await asyncio.open_connection("127.0.0.1", port)
-
-
-async def settle(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 @settings(max_examples=25, deadline=None)
@@ -112,11 +115,11 @@ def test_any_chunks_arrive_whole_and_in_order_both_ways(
                         await asyncio.sleep(0)
                 writer.write_eof()
 
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 _, received = await asyncio.gather(send(), reader.read())
             assert received == b"".join(chunks)
             writer.close()
-            await settle(lambda: pipe.connections == 0)
+            await until(lambda: pipe.connections == 0)
             assert pipe.bytes_total() == (len(received), len(received))
 
     with asyncio.Runner(loop_factory=LOOPS[loop_name]) as runner:
@@ -130,13 +133,13 @@ async def test_the_client_may_end_first_and_still_read(tmp_path: Path) -> None:
         await asyncio.sleep(0.05)
         writer.write(b"got %d" % len(received))
 
-    async with piped(after_eof, tmp_path) as (pipe, port), asyncio.timeout(5):
+    async with piped(after_eof, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(port)
         writer.write(b"x" * 1000)
         writer.write_eof()
         assert await reader.read() == b"got 1000"
         writer.close()
-        await settle(lambda: pipe.connections == 0)
+        await until(lambda: pipe.connections == 0)
 
 
 @on_every_loop
@@ -148,7 +151,7 @@ async def test_the_enclave_may_end_first_and_still_read(tmp_path: Path) -> None:
         writer.write_eof()
         received.extend(await reader.read())
 
-    async with piped(early_end, tmp_path) as (pipe, port), asyncio.timeout(5):
+    async with piped(early_end, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(port)
         assert await reader.read() == b"first"
         for _number in range(10):
@@ -156,8 +159,8 @@ async def test_the_enclave_may_end_first_and_still_read(tmp_path: Path) -> None:
             await writer.drain()
             await asyncio.sleep(0.002)
         writer.write_eof()
-        await settle(lambda: len(received) == 10_000)
-        await settle(lambda: pipe.connections == 0)
+        await until(lambda: len(received) == 10_000)
+        await until(lambda: pipe.connections == 0)
         writer.close()
 
 
@@ -167,7 +170,7 @@ async def test_an_enclave_that_speaks_first_is_heard(tmp_path: Path) -> None:
         writer.write(b"g" * 500_000)
         await writer.drain()
 
-    async with piped(greeting, tmp_path) as (_pipe, port), asyncio.timeout(5):
+    async with piped(greeting, tmp_path) as (_pipe, port), asyncio.timeout(PATIENCE_S):
         for _number in range(20):
             reader, writer = await connect(port)
             assert len(await reader.read()) == 500_000
@@ -209,14 +212,10 @@ def test_a_slow_reader_costs_bounded_memory(loop_name: str, towards: str, tmp_pa
 
         # Smaller than one read, so that also the very first bytes of an enclave that speaks first overfill it.
         limits = replace(LIMITS, write_buffer_bytes=64 * 1024)
-        async with piped(enclave, tmp_path, limits) as (pipe, port), asyncio.timeout(60):
+        async with piped(enclave, tmp_path, limits) as (pipe, port), asyncio.timeout(200):
             reader, writer = await connect(port)
             sending = asyncio.create_task(produce(writer)) if towards == "enclave" else None
-            before = -1
-            while sum(pipe.bytes_total()) != before:
-                before = sum(pipe.bytes_total())
-                await asyncio.sleep(0.3)
-            assert 0 < before < 16_000_000, "the sender was not stopped"
+            assert await settled(lambda: sum(pipe.bytes_total())) < 16_000_000, "the sender was not stopped"
             pair = next(iter(pipe._pairs))
             held = sum(side.transport.get_write_buffer_size() for side in (pair.client, pair.enclave))
             assert held <= 2 * (limits.write_buffer_bytes + 256 * 1024)
@@ -236,8 +235,8 @@ def test_a_slow_reader_costs_bounded_memory(loop_name: str, towards: str, tmp_pa
 
 @on_every_loop
 async def test_silence_ends_a_connection_and_traffic_keeps_it(tmp_path: Path) -> None:
-    limits = replace(LIMITS, idle_timeout_s=1)
-    async with piped(echo, tmp_path, limits) as (pipe, port), asyncio.timeout(10):
+    limits = replace(LIMITS, idle_timeout_s=3)
+    async with piped(echo, tmp_path, limits) as (pipe, port), asyncio.timeout(PATIENCE_S):
         idle_reader, idle_writer = await connect(port)
         busy_reader, busy_writer = await connect(port)
         ended = asyncio.create_task(idle_reader.read())
@@ -246,10 +245,10 @@ async def test_silence_ends_a_connection_and_traffic_keeps_it(tmp_path: Path) ->
             busy_writer.write(b".")
             assert await busy_reader.readexactly(1) == b"."
             await asyncio.sleep(0.05)
-        assert 0.9 <= asyncio.get_running_loop().time() - started < 4
+        assert 2.9 <= asyncio.get_running_loop().time() - started < 30
         assert isinstance(ended.exception(), ConnectionResetError) or ended.result() == b""
         assert pipe.stats.closed["idle"] == 1
-        await settle(lambda: pipe.connections == 1)
+        await until(lambda: pipe.connections == 1)
         idle_writer.close()
         busy_writer.close()
 
@@ -257,7 +256,7 @@ async def test_silence_ends_a_connection_and_traffic_keeps_it(tmp_path: Path) ->
 @on_every_loop
 async def test_a_half_closed_connection_is_not_kept_as_long(tmp_path: Path) -> None:
     limits = replace(LIMITS, half_close_timeout_s=1)
-    async with piped(silent, tmp_path, limits) as (pipe, port), asyncio.timeout(10):
+    async with piped(silent, tmp_path, limits) as (pipe, port), asyncio.timeout(PATIENCE_S):
         open_reader, open_writer = await connect(port)
         reader, writer = await connect(port)
         writer.write_eof()
@@ -265,7 +264,7 @@ async def test_a_half_closed_connection_is_not_kept_as_long(tmp_path: Path) -> N
             assert await reader.read() == b""
         except ConnectionResetError:
             pass
-        await settle(lambda: pipe.connections == 1)
+        await until(lambda: pipe.connections == 1)
         assert not open_reader.at_eof()
         open_writer.close()
         writer.close()
@@ -274,9 +273,9 @@ async def test_a_half_closed_connection_is_not_kept_as_long(tmp_path: Path) -> N
 @on_every_loop
 async def test_beyond_the_limit_clients_are_refused_at_once_and_room_is_used_again(tmp_path: Path) -> None:
     limits = replace(LIMITS, max_connections=3)
-    async with piped(echo, tmp_path, limits) as (pipe, port), asyncio.timeout(5):
+    async with piped(echo, tmp_path, limits) as (pipe, port), asyncio.timeout(PATIENCE_S):
         kept = [await connect(port) for _number in range(3)]
-        await settle(lambda: pipe.connections == 3)
+        await until(lambda: pipe.connections == 3)
         reader, writer = await connect(port)
         with pytest.raises(ConnectionResetError):
             await reader.read()
@@ -286,7 +285,7 @@ async def test_beyond_the_limit_clients_are_refused_at_once_and_room_is_used_aga
             writer.write(b"still here")
             assert await reader.readexactly(10) == b"still here"
         kept[0][1].close()
-        await settle(lambda: pipe.connections == 2)
+        await until(lambda: pipe.connections == 2)
         reader, writer = await connect(port)
         writer.write(b"new")
         assert await reader.readexactly(3) == b"new"
@@ -298,9 +297,10 @@ async def test_beyond_the_limit_clients_are_refused_at_once_and_room_is_used_aga
 @on_every_loop
 async def test_without_an_enclave_clients_are_refused_at_once(tmp_path: Path) -> None:
     listener = listen(Endpoint.parse("tcp:127.0.0.1:0"))
-    pipe = PipeServer(listener, Endpoint.parse(f"unix:{tmp_path}/nobody"), LIMITS)
+    # At once: not only when the time to connect is over.
+    pipe = PipeServer(listener, Endpoint.parse(f"unix:{tmp_path}/nobody"), replace(LIMITS, connect_timeout_s=3600))
     pipe.start()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(listener.getsockname()[1])
         with pytest.raises(ConnectionResetError):
             await reader.read()
@@ -325,7 +325,7 @@ async def test_an_enclave_that_takes_no_connection_is_given_up(tmp_path: Path) -
     listener = listen(Endpoint.parse("tcp:127.0.0.1:0"))
     pipe = PipeServer(listener, Endpoint.parse(f"unix:{tmp_path}/api"), replace(LIMITS, connect_timeout_s=1))
     pipe.start()
-    async with asyncio.timeout(4):
+    async with asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(listener.getsockname()[1])
         with pytest.raises(ConnectionResetError):
             await reader.read()
@@ -343,17 +343,17 @@ async def test_a_connection_that_the_enclave_breaks_is_broken_for_the_client(tmp
         # Unread input makes the kernel send a reset instead of an end.
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         writer.write(b"half an ans")
-        await asyncio.sleep(0.1)
+        await until(lambda: unread(writer))
         writer.transport.abort()
 
-    async with piped(breaking, tmp_path) as (pipe, port), asyncio.timeout(5):
+    async with piped(breaking, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(port)
         assert await reader.readexactly(11) == b"half an ans"
         writer.write(b"x" * 200_000)
         with pytest.raises(ConnectionResetError):
             while await reader.read(1000):
                 pass
-        await settle(lambda: pipe.connections == 0)
+        await until(lambda: pipe.connections == 0)
         writer.close()
 
 
@@ -370,12 +370,12 @@ async def test_a_client_that_vanishes_takes_its_enclave_connection_with_it(tmp_p
         finally:
             gone.set()
 
-    async with piped(watched, tmp_path) as (pipe, port), asyncio.timeout(5):
+    async with piped(watched, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
         reader, writer = await connect(port)
         await reader.readexactly(5)
         writer.transport.abort()
         await gone.wait()
-        await settle(lambda: pipe.connections == 0)
+        await until(lambda: pipe.connections == 0)
 
 
 @on_every_loop
@@ -385,12 +385,12 @@ async def test_cut_ends_every_connection_promptly_also_those_with_bytes_waiting(
             writer.write(b"f" * 100_000)
             await writer.drain()
 
-    async with piped(flood, tmp_path) as (pipe, port), asyncio.timeout(5):
+    async with piped(flood, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
         clients = [await connect(port) for _number in range(5)]
         for reader, _ in clients:
             await reader.readexactly(100)
         await pipe.cut("enclave_stopped")
-        await settle(lambda: pipe.connections == 0)
+        await until(lambda: pipe.connections == 0)
         assert pipe.stats.closed["enclave_stopped"] == 5
         for reader, writer in clients:
             with pytest.raises(ConnectionResetError):
@@ -405,7 +405,7 @@ async def test_a_thousand_connections_leave_no_descriptor_behind(tmp_path: Path)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     try:
-        async with piped(echo, tmp_path) as (pipe, port), asyncio.timeout(30):
+        async with piped(echo, tmp_path) as (pipe, port), asyncio.timeout(PATIENCE_S):
             before = len(os.listdir("/proc/self/fd"))
             for _round in range(5):
                 clients = await asyncio.gather(*(connect(port) for _number in range(200)))
@@ -413,7 +413,7 @@ async def test_a_thousand_connections_leave_no_descriptor_behind(tmp_path: Path)
                     writer.write(b"ping")
                     assert await reader.readexactly(4) == b"ping"
                     writer.close()
-            await settle(lambda: pipe.connections == 0 and len(os.listdir("/proc/self/fd")) <= before)
+            await until(lambda: pipe.connections == 0 and len(os.listdir("/proc/self/fd")) <= before)
             assert pipe.stats.accepted == 1000
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

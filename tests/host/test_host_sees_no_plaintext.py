@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 
 from support.hostile_pipe import HostilePipe
 from support.secret_search import forms_of, found_in, found_in_memory
+from support.waiting import PATIENCE_S, settled
 
 from .test_host_process import RunningHost, start
 
@@ -87,17 +88,21 @@ async def enclave(host_folder: Path, answer: bytes, tls: ssl.SSLContext | None) 
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def converse(host: RunningHost, request: bytes, tls: ssl.SSLContext | None) -> asyncio.StreamWriter:
+async def converse(
+    host: RunningHost, pipe: HostilePipe, request: bytes, tls: ssl.SSLContext | None
+) -> asyncio.StreamWriter:
+    """Speaks, then leaves the host full of both sides' bytes, with nothing moving any more."""
     port = int(host.state()["listen"].rpartition(":")[2])
     reader, writer = await asyncio.open_connection(
         "127.0.0.1", port, ssl=tls, server_hostname="enclave" if tls else None
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         for _ in range(EXCHANGES):
             writer.write(request * 20)
             await reader.readexactly(len(request) * 20)
     writer.write(request * (STALLED_BYTES // len(request)))
-    await asyncio.sleep(0.5)
+    await settled(lambda: len(pipe.recordings[-1].up))
+    await settled(lambda: len(pipe.recordings[-1].down))
     return writer
 
 
@@ -109,7 +114,7 @@ async def test_neither_the_bytes_nor_the_memory_nor_the_files_hold_what_was_said
     host.wait_for(lambda: b"holding" in host.output())
     server_tls, client_tls, private_key = contexts(tmp_path)
     async with enclave(tmp_path, answer, server_tls) as pipe:
-        writer = await converse(host, request, client_tls)
+        writer = await converse(host, pipe, request, client_tls)
         key_log = tmp_path / "keys.log"
         session_secrets = [
             bytes.fromhex(line.split()[2]) for line in key_log.read_text().splitlines() if not line.startswith("#")
@@ -137,7 +142,7 @@ async def test_the_search_does_find_what_is_said_in_clear(start: Callable[..., R
     host = start("hold")
     host.wait_for(lambda: b"holding" in host.output())
     async with enclave(tmp_path, answer, None) as pipe:
-        writer = await converse(host, request, None)
+        writer = await converse(host, pipe, request, None)
         assert found_in(pipe.everything(), [request, answer]) == {request, answer}
         try:
             assert found_in_memory(host.process.pid, [request, answer]) == {request, answer}

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from daas_protocol.transport.http1_common import ByteQueue, as_transport
 from daas_protocol.transport.patient_tls import connect_patiently
+from support.waiting import PATIENCE_S, until
 
 SAID = 60_000
 """More than is read ahead, less than the first receive window: the server can close before the client has read."""
@@ -137,7 +138,7 @@ async def test_a_slow_server_pauses_writing_and_abort_ends_it_once(server_tls: s
         with contextlib.suppress(OSError):
             connection, _ = listening.accept()
             wrapped = server_tls.wrap_socket(connection, server_side=True)
-            hold.wait(10)
+            hold.wait(PATIENCE_S)
             wrapped.close()
 
     threading.Thread(target=serve, daemon=True).start()
@@ -150,6 +151,7 @@ async def test_a_slow_server_pauses_writing_and_abort_ends_it_once(server_tls: s
     assert listener.paused == 1
     listener.transport.abort()
     listener.transport.abort()
+    await until(lambda: listener.lost)
     await asyncio.sleep(0.05)
     assert listener.lost == [None]
     assert listener.transport.is_closing()

@@ -30,6 +30,7 @@ from daas_protocol.transport.endpoint import (
     dial,
     listen,
 )
+from support.waiting import PATIENCE_S, until
 
 unix_only = pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="this system has no Unix sockets")
 Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -128,7 +129,7 @@ def test_other_texts_are_refused(text: str) -> None:
 @unix_only
 async def test_unix_sockets_carry_bytes_both_ways(folder: str) -> None:
     at = Endpoint.parse("unix:api.sock")
-    with listen(at) as server, await dial(at, 5) as client:
+    with listen(at) as server, await dial(at, PATIENCE_S) as client:
         loop = asyncio.get_running_loop()
         accepted, _ = await loop.sock_accept(server)
         with accepted:
@@ -168,7 +169,7 @@ async def test_a_socket_on_which_somebody_answers_is_not_taken_over(folder: str)
             listen(at)
         accepted, _ = await asyncio.get_running_loop().sock_accept(server)  # the probe
         accepted.close()
-        with await dial(at, 5):
+        with await dial(at, PATIENCE_S):
             pass
 
 
@@ -201,7 +202,7 @@ def test_a_file_that_is_no_socket_is_never_removed(folder: str) -> None:
 @unix_only
 async def test_nobody_there_is_a_named_error(folder: str) -> None:
     with pytest.raises(DialError, match=r"unix:absent\.sock"):
-        await dial(Endpoint.parse("unix:absent.sock"), 5)
+        await dial(Endpoint.parse("unix:absent.sock"), PATIENCE_S)
     with pytest.raises(ListenError):
         listen(Endpoint.parse("unix:no/such/folder/api.sock"))
 
@@ -211,11 +212,11 @@ async def test_tcp_carries_bytes_and_does_not_delay_them() -> None:
         port = server.getsockname()[1]
         with pytest.raises(EndpointInUse):
             listen(Endpoint.parse(f"tcp:127.0.0.1:{port}"))
-        with await dial(Endpoint.parse(f"tcp:localhost:{port}"), 5) as client:
+        with await dial(Endpoint.parse(f"tcp:localhost:{port}"), PATIENCE_S) as client:
             assert client.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             assert client.gettimeout() == 0
     with pytest.raises(DialError):
-        await dial(Endpoint.parse(f"tcp:127.0.0.1:{port}"), 5)
+        await dial(Endpoint.parse(f"tcp:127.0.0.1:{port}"), PATIENCE_S)
 
 
 @unix_only
@@ -226,9 +227,10 @@ async def test_a_full_queue_is_waited_for_and_never_taken_for_a_connection(
     at = Endpoint.parse("unix:api.sock")
     loop = asyncio.get_running_loop()
     with listen(at) as server:
-        dials = [asyncio.create_task(dial(at, 10)) for _ in range(5)]
+        dials = [asyncio.create_task(dial(at, PATIENCE_S)) for _ in range(5)]
+        await until(lambda: any(task.done() for task in dials))
         await asyncio.sleep(0.05)
-        assert 1 <= sum(task.done() for task in dials) < 5
+        assert sum(task.done() for task in dials) < 5
         for _ in range(5):
             accepted, _ = await loop.sock_accept(server)
             accepted.close()
@@ -258,7 +260,7 @@ async def test_hybrid_asks_for_the_port_and_takes_only_the_line(folder: str) -> 
         await writer.drain()
 
     async with served("v.sock", peer):
-        with await dial(HYBRID, 5) as sock:
+        with await dial(HYBRID, PATIENCE_S) as sock:
             assert await asked == b"CONNECT 5000\n"
             expected = b"OK 7\n\x00first bytes of the guest"
             assert await receive(sock, len(expected)) == expected
@@ -277,7 +279,7 @@ def test_hybrid_works_on_uvloop_too(folder: str) -> None:
 
     async def talk() -> bytes:
         async with served("v.sock", peer):
-            with await dial(HYBRID, 5) as sock:
+            with await dial(HYBRID, PATIENCE_S) as sock:
                 return await receive(sock, 5)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -317,7 +319,7 @@ async def test_hybrid_refuses_every_other_answer(folder: str, answer: bytes) -> 
 
     async with served("v.sock", peer):
         with pytest.raises(HybridHandshakeError):
-            await dial(HYBRID, 5)
+            await dial(HYBRID, PATIENCE_S)
 
 
 @unix_only
@@ -335,8 +337,8 @@ async def test_hybrid_does_not_wait_for_a_silent_or_slow_peer(folder: str, begin
         started = time.monotonic()
         with pytest.raises(DialTimeout):
             await dial(HYBRID, 0.2)
-        assert time.monotonic() - started < 3
-        await asyncio.wait_for(hung_up.wait(), 5)  # the socket was closed, not leaked
+        assert time.monotonic() - started < 20
+        await asyncio.wait_for(hung_up.wait(), PATIENCE_S)  # the socket was closed, not leaked
 
 
 @unix_only
@@ -347,11 +349,10 @@ async def test_a_peer_that_trickles_does_not_get_more_time(folder: str) -> None:
             writer.write(b"O")
             await asyncio.sleep(0.1)
 
+    # Had each byte bought more time, the peer would have said all its bytes and hung up: another error.
     async with served("v.sock", peer):
-        started = time.monotonic()
         with pytest.raises(DialTimeout):
             await dial(HYBRID, 0.3)
-        assert time.monotonic() - started < 1.5
 
 
 @unix_only
@@ -366,17 +367,20 @@ async def test_hybrid_listens_where_the_guests_connections_come_out(folder: str)
 @unix_only
 async def test_a_cancelled_dial_leaves_no_socket_open(folder: str) -> None:
     made: list[socket.socket] = []
+    asked = asyncio.Event()
 
     def factory(family: int, kind: int) -> socket.socket:
         made.append(socket.socket(family, kind))
         return made[-1]
 
     async def peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        asked.set()
         await reader.read()
 
     async with served("v.sock", peer):
         task = asyncio.create_task(dial(HYBRID, 60, socket_factory=factory))
-        await asyncio.sleep(0.1)
+        await asyncio.wait_for(asked.wait(), PATIENCE_S)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -430,7 +434,7 @@ def vsock(
 async def test_vsock_is_dialled_by_cid_and_port_without_a_handshake_on_a_double(vsock: tuple) -> None:
     calls, peer, factory = vsock
     peer.sendall(b"first byte")
-    with await dial(Endpoint.parse("vsock:16:5000"), 5, socket_factory=factory) as sock:
+    with await dial(Endpoint.parse("vsock:16:5000"), PATIENCE_S, socket_factory=factory) as sock:
         assert calls == [("socket", (40, socket.SOCK_STREAM)), ("connect", (16, 5000))]
         assert sock.gettimeout() == 0
         assert await receive(sock, 10) == b"first byte"
@@ -450,9 +454,9 @@ def test_a_vsock_connection_that_takes_its_time_on_a_double(
         at = Endpoint.parse("vsock:16:5000")
         if error:
             with pytest.raises(DialError, match=r"vsock:16:5000"):
-                await dial(at, 5, socket_factory=factory)
+                await dial(at, PATIENCE_S, socket_factory=factory)
         else:
-            (await dial(at, 5, socket_factory=factory)).close()
+            (await dial(at, PATIENCE_S, socket_factory=factory)).close()
 
     with asyncio.Runner(loop_factory=make) as runner:
         runner.run(connect())
@@ -473,6 +477,6 @@ async def test_a_system_without_such_sockets_says_so(monkeypatch: pytest.MonkeyP
     monkeypatch.delattr(socket, family, raising=False)
     at = Endpoint.parse(text)
     with pytest.raises(TransportUnsupported, match=family):
-        await dial(at, 5)
+        await dial(at, PATIENCE_S)
     with pytest.raises(TransportUnsupported, match=family):
         listen(at)

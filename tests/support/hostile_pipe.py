@@ -264,14 +264,16 @@ class HostilePipe:
         for writer in list(self._writers):
             writer.transport.abort()
 
-    async def replay(self, connection: int = 0, wait_s: float = 1.0) -> bytes:
-        """Sends a recorded connection's bytes to the target on a new connection; what comes back within `wait_s`."""
+    async def replay(self, connection: int = 0, wait_s: float = 1.0, enough: int = 1 << 30) -> bytes:
+        """Sends a recorded connection's bytes to the target on a new connection; what comes back within `wait_s`,
+        or as soon as it is `enough` bytes.
+        """
         reader, writer = await asyncio.open_connection(sock=await dial(self.target, DIAL_TIMEOUT_S))
         answer = bytearray()
         try:
             writer.write(bytes(self.recordings[connection].up))
             async with asyncio.timeout(wait_s):
-                while data := await reader.read(READ_BYTES):
+                while len(answer) < enough and (data := await reader.read(READ_BYTES)):
                     answer += data
         except (TimeoutError, ConnectionError):
             pass
