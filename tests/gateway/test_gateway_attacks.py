@@ -16,6 +16,7 @@ from daas_protocol.binding import EnclaveBinding
 from daas_protocol.receipt import Intent
 from support.enclave_double import PCRS, Answer, EnclaveDouble, Tamper, World, write_measurements
 from support.gateway_client import Client
+from support.waiting import PATIENCE_S
 
 SECRET = b'{"secret":"never to be seen"}'
 OTHER = os.urandom(32)
@@ -303,12 +304,14 @@ async def test_equivocation_too_old_for_memory_is_found_by_the_store(world: Worl
     world.double.next_sequence = list_first(gateway, config)
     for connection in list(world.double.connections):
         connection.abort()
-    await asyncio.sleep(0.05)
     await client.get("/api/v1/pods")
     gateway.store.flush()
-    await asyncio.sleep(0.1)
     assert len(list_evidence(config.receipts_db)) == 1
-    assert (await client.get("/api")).reason == "EquivocationFound"
+    # The store's thread tells the gateway after it has told the disk.
+    async with asyncio.timeout(PATIENCE_S):
+        while (reply := await client.get("/api")).status == 200:
+            pass
+    assert reply.reason == "EquivocationFound"
 
 
 async def test_a_sequence_that_goes_back_on_one_connection_is_refused(world: World, client: Client) -> None:
@@ -371,7 +374,7 @@ async def test_an_upgrade_that_ends_without_a_genuine_closing_receipt_is_cut_and
     await reader.readuntil(b"\r\n\r\n")
     writer.write(b"bye")
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await asyncio.wait_for(reader.readexactly(100), 5)
+        await asyncio.wait_for(reader.readexactly(100), PATIENCE_S)
     gateway.store.flush()
     assert [item.receipt.frame for item in list_receipts(config.receipts_db)][:1] == [None]
     writer.close()

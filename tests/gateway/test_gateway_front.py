@@ -21,6 +21,7 @@ from daas_gateway.local_tls import LocalTlsUnusable, ensure_local_tls
 from daas_gateway.private_files import PrivateFileExposed
 from support.enclave_double import World
 from support.gateway_client import Client
+from support.waiting import PATIENCE_S
 
 
 def mode(path: Path) -> int:
@@ -180,7 +181,7 @@ async def test_plain_http_and_http2_are_not_spoken(client: Client) -> None:
     writer.close()
     reader, plain = await asyncio.open_connection("127.0.0.1", client.port)
     plain.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    assert b"HTTP" not in await asyncio.wait_for(reader.read(), 5)
+    assert b"HTTP" not in await asyncio.wait_for(reader.read(), PATIENCE_S)
     plain.close()
 
 

@@ -11,6 +11,7 @@ import pytest
 from daas_gateway.filters import FilterLists
 from support.enclave_double import JSON, Answer, EnclaveDouble, Tamper, World
 from support.gateway_client import Client, read_reply
+from support.waiting import PATIENCE_S, until
 
 
 async def test_an_answer_is_handed_on_whole_with_its_receipt(world: World, client: Client) -> None:
@@ -32,9 +33,12 @@ async def test_many_requests_share_one_session_and_one_attestation(world: World,
 
 
 async def test_each_connection_is_challenged_with_a_nonce_of_its_own(world: World, client: Client) -> None:
-    world.double.answers["/slow"] = Answer(delay=0.3)
-    replies = await asyncio.gather(*(client.get("/slow") for _ in range(4)))
-    assert [reply.status for reply in replies] == [200] * 4
+    together = asyncio.Event()
+    world.double.answers["/slow"] = Answer(held=together)
+    asking = asyncio.gather(*(client.get("/slow") for _ in range(4)))
+    await until(lambda: len(world.double.seen) == 4)
+    together.set()
+    assert [reply.status for reply in await asking] == [200] * 4
     assert len(world.double.challenges) == len(set(world.double.challenges)) == 4
     assert world.double.posts == 1
 
@@ -98,14 +102,14 @@ async def test_a_quiet_watch_shows_its_status_at_once_and_events_as_they_come(wo
     world.double.answers["/api/v1/pods"] = Answer(live=live)
     reader, writer = await client.open()
     writer.write(client.head("GET", "/api/v1/pods?watch=1"))
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
     assert head.startswith(b"HTTP/1.1 200 ")
     for event in (b'{"type":"ADDED"}\n', b'{"type":"DELETED"}\n'):
         live.put_nowait(event)
-        size = int(await asyncio.wait_for(reader.readuntil(b"\r\n"), 5), 16)
+        size = int(await asyncio.wait_for(reader.readuntil(b"\r\n"), PATIENCE_S), 16)
         assert (await reader.readexactly(size + 2))[:-2] == event
     live.put_nowait(None)
-    assert await asyncio.wait_for(reader.readuntil(b"\r\n"), 5) == b"0\r\n"
+    assert await asyncio.wait_for(reader.readuntil(b"\r\n"), PATIENCE_S) == b"0\r\n"
     writer.close()
 
 
@@ -117,9 +121,7 @@ async def test_a_client_that_leaves_a_watch_frees_its_connection(world: World, s
     await reader.readuntil(b"\r\n\r\n")
     assert gateway.pool.counts[0] == 1
     writer.close()
-    async with asyncio.timeout(5):
-        while gateway.pool.counts[0]:
-            await asyncio.sleep(0.01)
+    await until(lambda: not gateway.pool.counts[0])
 
 
 UPGRADES = [
@@ -153,7 +155,7 @@ async def test_an_upgrade_carries_bytes_both_ways_and_ends_with_a_kept_receipt(
     writer.write(large)
     assert await reader.readexactly(len(large)) == large.upper()
     writer.write(b"bye")
-    assert await asyncio.wait_for(reader.read(), 5) == b"BYE"
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b"BYE"
     writer.close()
     gateway.store.flush()
     from daas_gateway.receipts import list_receipts
@@ -170,9 +172,7 @@ async def test_a_client_that_closes_an_upgrade_still_gets_its_closing_receipt_ke
     assert (await read_reply(reader)).status == 101
     assert await reader.readexactly(5) == b"EARLY"
     writer.close()
-    async with asyncio.timeout(5):
-        while gateway.pool.counts[0]:
-            await asyncio.sleep(0.01)
+    await until(lambda: not gateway.pool.counts[0])
     gateway.store.flush()
     from daas_gateway.receipts import list_receipts
 
@@ -276,8 +276,7 @@ async def test_an_answer_under_way_is_given_before_the_gateway_stops(world: Worl
     gateway, client = await start()
     world.double.answers["/api/v1/x"] = Answer(b"done", delay=0.5)
     asked = asyncio.create_task(client.ask("POST", "/api/v1/x", b"{}"))
-    while not world.double.seen:
-        await asyncio.sleep(0.01)
+    await until(lambda: world.double.seen)
     await gateway.stop()
     assert (await asked).body == b"done"
 
@@ -285,14 +284,20 @@ async def test_an_answer_under_way_is_given_before_the_gateway_stops(world: Worl
 async def test_more_requests_than_channels_wait_and_are_then_refused_by_name(world: World, start, monkeypatch) -> None:
     from daas_gateway import channel
 
-    monkeypatch.setattr(channel, "ACQUIRE_SECONDS", 0.5)
     gateway, client = await start()
     gateway.pool._max_total = 2
     world.double.answers["/slow"] = Answer(delay=0.1)
     assert {reply.status for reply in await asyncio.gather(*(client.get("/slow") for _ in range(5)))} == {200}
-    world.double.answers["/slow"] = Answer(delay=1.5)
-    replies = await asyncio.gather(*(client.get("/slow") for _ in range(4)))
-    assert sorted(reply.status for reply in replies) == [200, 200, 503, 503]
+    answering = asyncio.Event()
+    world.double.answers["/slow"] = Answer(held=answering)
+    world.double.seen.clear()
+    served = [asyncio.create_task(client.get("/slow")) for _ in range(2)]
+    await until(lambda: len(world.double.seen) == 2)
+    monkeypatch.setattr(channel, "ACQUIRE_SECONDS", 0.3)
+    replies = await asyncio.gather(*(client.get("/slow") for _ in range(2)))
+    answering.set()
+    replies += await asyncio.gather(*served)
+    assert [reply.status for reply in replies] == [503, 503, 200, 200]
     assert {reply.reason for reply in replies if reply.status == 503} == {"ChannelsExhausted"}
 
 
@@ -327,8 +332,7 @@ async def test_a_cached_answer_is_the_verified_one_until_a_write(world: World, s
 async def test_attestation_is_renewed_within_its_interval(world: World, start) -> None:
     _, client = await start(reattest_seconds=1)
     await client.get("/api")
-    await asyncio.sleep(1.3)
-    assert len(world.double.challenges) >= 2
+    await until(lambda: len(world.double.challenges) >= 2, 30)
     assert (await client.get("/api")).status == 200
 
 
@@ -342,7 +346,7 @@ async def test_measurements_that_change_under_a_running_watch_end_it(world: Worl
     await reader.readuntil(b"\r\n\r\n")
     write_measurements(world.folder / "measurements.json", {0: b"\x09" * 48, 1: b"\x09" * 48, 2: b"\x09" * 48})
     with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
-        await asyncio.wait_for(reader.readuntil(b"0\r\n"), 10)
+        await asyncio.wait_for(reader.readuntil(b"0\r\n"), PATIENCE_S)
     assert (await client.get("/api")).reason == "AttestationRejected"
     writer.close()
 

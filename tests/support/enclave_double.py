@@ -81,6 +81,8 @@ class Answer:
     frames: list[bytes] | None = None
     live: asyncio.Queue[bytes | None] | None = None
     delay: float = 0.0
+    held: asyncio.Event | None = None
+    """Answered only once this is set."""
 
 
 @dataclass
@@ -261,6 +263,8 @@ class EnclaveDouble:
             answer = Answer(json.dumps(echo).encode())
         if answer.delay:
             await asyncio.sleep(answer.delay)
+        if answer.held is not None:
+            await answer.held.wait()
         if answer.frames is not None or answer.live is not None:
             await self._frames(connection, digest, requester, answer, tamper)
         else:

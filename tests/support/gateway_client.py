@@ -8,6 +8,8 @@ import ssl
 from dataclasses import dataclass
 from typing import Any
 
+from support.waiting import PATIENCE_S
+
 
 @dataclass
 class Reply:
@@ -64,7 +66,7 @@ class Client:
 
 
 async def read_reply(reader: asyncio.StreamReader) -> Reply:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
         except asyncio.IncompleteReadError as problem:
