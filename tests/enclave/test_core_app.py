@@ -21,6 +21,7 @@ from daas_enclave.app import App
 from daas_enclave.config import parse_config
 from daas_enclave.phases import Phase
 from daas_enclave.runtime import Runtime
+from support.waiting import PATIENCE_S
 
 NOW_MS = 1_790_000_000_000
 # Plays `daas-k3s etcd` and `daas-k3s server` as far as the enclave looks: certificates, ports, health.
@@ -157,7 +158,7 @@ class Rig:
         assert self.app.phases.current is phase, self.app.phases.history
 
     async def when(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             while not condition():
                 await asyncio.sleep(0.01)
 
@@ -169,7 +170,7 @@ class Rig:
     async def stop(self) -> int:
         assert self.task is not None
         self.app.stop("test")
-        return await asyncio.wait_for(self.task, 12)
+        return await asyncio.wait_for(self.task, PATIENCE_S)
 
 
 @pytest.fixture
@@ -267,7 +268,7 @@ async def test_a_request_path_that_cannot_be_prepared_fails_the_boot_and_stops_e
     rig.fail_prepare = 1000
     app = rig.start()
     assert rig.task is not None
-    assert await asyncio.wait_for(rig.task, 20) == 1
+    assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert app.phases.current is Phase.FAILED
     assert {c["state"] for c in app.board.read()["components"].values()} == {"stopped"}
 
@@ -277,7 +278,7 @@ async def test_a_program_of_another_hash_is_never_run(rig: Rig) -> None:
     config["control_plane"]["sha256"] = "00" * 32
     app = rig.start(control_plane=config["control_plane"])
     assert rig.task is not None
-    assert await asyncio.wait_for(rig.task, 10) == 1
+    assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert "is not run" in app.phases.state.reason
     assert phases(app) == ["Booting", "Keys", "ControlPlane", "Failed"]
     assert rig.paths == []
@@ -339,7 +340,7 @@ async def test_another_clusters_data_folder_is_refused(rig: Rig) -> None:
     await rig.stop()
     app = rig.start(cluster_id="0x9")
     assert rig.task is not None
-    assert await asyncio.wait_for(rig.task, 10) == 1
+    assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert "sealed for cluster" in app.phases.state.reason
 
 
@@ -349,7 +350,7 @@ async def test_two_enclaves_never_share_a_data_folder(rig: Rig) -> None:
         fcntl.flock(held, fcntl.LOCK_EX)
         app = rig.start()
         assert rig.task is not None
-        assert await asyncio.wait_for(rig.task, 10) == 1
+        assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert "another enclave" in app.phases.state.reason
 
 
@@ -357,5 +358,5 @@ async def test_a_broken_policy_file_fails_before_any_key_is_made(rig: Rig) -> No
     (rig.folder / "policy.yaml").write_text("version: 1\ntokens: 7\n")
     app = rig.start()
     assert rig.task is not None
-    assert await asyncio.wait_for(rig.task, 10) == 1
+    assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert phases(app) == ["Booting", "Failed"]

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,16 +20,19 @@ from daas_enclave.probe import Health, ProbeResult
 from daas_enclave.restart import Limits, RestartPolicy, State
 from daas_enclave.rotating_log import RotatingLog
 from daas_enclave.supervisor import Clocks, Component, ComponentStatus, Supervised
+from support.waiting import PATIENCE_S, until
 
+# Asked often, and given time: how long a child takes on a busy machine must not look like a hang.
 FAST = Limits(
-    start_ms=2_000,
+    start_ms=60_000,
     probe_starting_ms=20,
     probe_ready_ms=30,
-    answer_ms=150,
-    silent_ms=300,
-    unready_ms=600,
+    answer_ms=30_000,
+    silent_ms=60_000,
+    unready_ms=60_000,
     stop_ms=300,
 )
+IMPATIENT = replace(FAST, answer_ms=300, silent_ms=600)
 POLICY = RestartPolicy(base_ms=30, cap_ms=120, healthy_ms=60_000)
 # A child that answers on a Unix socket: "ready" mode answers `ok`, and commands arrive as files in its folder.
 SERVER = """#!/usr/bin/env python3
@@ -61,6 +65,7 @@ class Rig:
         program.chmod(0o755)
         self.binary = VerifiedBinary(program, hashlib.sha256(program.read_bytes()).digest())
         self.states: list[State] = []
+        self.details: list[str] = []
         self.log = RotatingLog(folder / "child.log")
         clocks = Clocks(lambda: 1, lambda: time.monotonic_ns() // 1_000_000)
         component = Component("it", self.command, self.probe, self.log, limits, POLICY)
@@ -84,6 +89,7 @@ class Rig:
     def heard(self, before: ComponentStatus, after: ComponentStatus) -> None:
         assert before.state is not after.state
         self.states.append(after.state)
+        self.details.append(after.detail)
 
     @property
     def status(self) -> ComponentStatus:
@@ -109,12 +115,6 @@ async def rig(tmp_path: Path) -> AsyncIterator[Callable[..., Rig]]:
         one.binary.close()
 
 
-async def until(condition: Callable[[], bool], limit_s: float = 8.0) -> None:
-    async with asyncio.timeout(limit_s):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
 async def test_a_child_becomes_ready_and_says_so_once(rig) -> None:
     it = rig("ready")
     await until(lambda: it.supervised.ready)
@@ -124,29 +124,26 @@ async def test_a_child_becomes_ready_and_says_so_once(rig) -> None:
 
 
 async def test_kill_9_shows_at_once_and_the_child_comes_back(rig) -> None:
-    it = rig("ready")
+    # No probe is due for a long time: it is the end of the process that shows.
+    it = rig("ready", limits=replace(FAST, probe_ready_ms=3_600_000))
     await until(lambda: it.supervised.ready)
     first = it.status.pid
     it.kill(signal.SIGKILL)
-    started = time.monotonic()
-    await until(lambda: not it.supervised.ready)
-    assert time.monotonic() - started < 0.2
-    assert it.status.state is State.BACKOFF
+    await until(lambda: it.status.restarts == 1 and it.supervised.ready)
+    assert it.states[:3] == [State.STARTING, State.READY, State.BACKOFF]
     assert it.status.last_exit == "killed by SIGKILL"
-    await until(lambda: it.supervised.ready)
     assert it.status.pid != first
     assert it.status.restarts == 1
 
 
 async def test_a_hanging_child_is_unready_then_killed_and_replaced(rig) -> None:
-    it = rig("ready")
+    it = rig("ready", limits=IMPATIENT)
     await until(lambda: it.supervised.ready)
     first = it.status.pid
     it.kill(signal.SIGSTOP)
-    await until(lambda: it.status.state is State.UNRESPONSIVE)
-    assert not it.supervised.ready
-    await until(lambda: it.supervised.ready)
-    assert it.status.pid != first
+    await until(lambda: not it.supervised.ready)
+    assert State.UNRESPONSIVE in it.states
+    await until(lambda: it.status.pid != first and it.supervised.ready)
     assert "hung" in str(it.status.last_exit)
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
@@ -198,7 +195,7 @@ async def test_a_server_waits_for_its_store_and_is_not_ready_without_it(rig) -> 
     store.kill(signal.SIGKILL)
     await until(lambda: not store.supervised.ready)
     assert not server.supervised.ready, "the store is gone, whatever the server's own probe says"
-    await until(lambda: server.status.state is State.UNREADY)
+    await until(lambda: State.UNREADY in server.states)
     await until(lambda: server.supervised.ready)
     assert server.status.restarts == 0
 
@@ -226,12 +223,12 @@ async def test_a_probe_that_breaks_is_silence_not_readiness(rig) -> None:
         raise RuntimeError("probe")
 
     object.__setattr__(it.supervised._component, "probe", broken)
-    await until(lambda: it.status.state is State.UNRESPONSIVE)
-    assert "RuntimeError" in it.status.detail
+    await until(lambda: State.UNRESPONSIVE in it.states)
+    assert "RuntimeError" in it.details[it.states.index(State.UNRESPONSIVE)]
 
 
 async def test_a_probe_that_never_returns_is_silence_not_readiness(rig) -> None:
-    it = rig("ready")
+    it = rig("ready", limits=replace(FAST, answer_ms=1_000))
     await until(lambda: it.supervised.ready)
 
     async def stuck() -> ProbeResult:
@@ -239,7 +236,7 @@ async def test_a_probe_that_never_returns_is_silence_not_readiness(rig) -> None:
         raise AssertionError
 
     object.__setattr__(it.supervised._component, "probe", stuck)
-    await until(lambda: it.status.state is State.UNRESPONSIVE)
+    await until(lambda: State.UNRESPONSIVE in it.states)
 
 
 async def test_stopping_a_child_deaf_to_sigterm_is_bounded_and_final(rig) -> None:
@@ -248,7 +245,7 @@ async def test_stopping_a_child_deaf_to_sigterm_is_bounded_and_final(rig) -> Non
     pid = it.status.pid
     started = time.monotonic()
     await it.supervised.stop(0.2)
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < 20
     assert (it.status.state, it.status.pid) == (State.STOPPED, None)
     assert pid is not None
     with pytest.raises(ProcessLookupError):
@@ -324,7 +321,7 @@ def test_no_child_outlives_an_enclave_killed_by_sigkill(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 3
+    deadline = time.monotonic() + PATIENCE_S
     while alive(pid) and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not alive(pid)
@@ -352,7 +349,8 @@ async def test_a_child_gets_the_given_environment_and_no_descriptors_of_ours(tmp
 
 
 async def test_waiting_can_be_cancelled_without_losing_the_exit(tmp_path: Path) -> None:
-    child = await run_once(tmp_path, "sleep 0.3; exit 5")
+    child = await run_once(tmp_path, "while [ ! -e go ]; do sleep 0.05; done; exit 5")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(child.wait(), 0.05)
+    (tmp_path / "go").touch()
     assert (await child.wait()).code == 5

@@ -35,6 +35,7 @@ from support.enclave_path import (
     reply,
     start,
 )
+from support.waiting import PATIENCE_S, until
 
 PODS = "/api/v1/namespaces/dev/pods"
 
@@ -101,8 +102,7 @@ async def test_a_reconnected_host_gets_what_it_has_not_acknowledged(path: Harnes
     session = await path.opened()
     first = await path.leaves(1)
     await path.ask("GET", PODS, session)
-    await asyncio.sleep(0.1)
-    assert path.path.stats()["log"]["unacknowledged"] == 1
+    await until(lambda: path.path.stats()["log"]["unacknowledged"] == 1)
     assert len(first) == 1
 
 
@@ -308,24 +308,25 @@ async def test_who_asks_for_a_document_and_leaves_frees_no_place_at_the_nsm(
 
     def slow(self: StubNsm, *, nonce: bytes, user_data: bytes, public_key: bytes) -> bytes:
         begun.append(nonce)
-        gate.wait(5)
+        gate.wait(PATIENCE_S)
         return nonce
 
     monkeypatch.setattr(StubNsm, "attestation", slow)
     ask = f"GET /daas/v1/attestation?nonce={'0' * 64} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
     try:
-        for _ in range(MAX_DOCUMENTS_UNDER_WAY):
+        endpoint = path.path._endpoint
+        for place in range(MAX_DOCUMENTS_UNDER_WAY):
             _, writer = await path.connect()
             writer.write(ask)
-            await writer.drain()
-            await asyncio.sleep(0.05)
+            await until(lambda place=place: endpoint._documents == place + 1)
             writer.transport.abort()
-        await asyncio.sleep(0.1)
+        await until(lambda: path.path.stats()["connections"] == 0)
+        await until(lambda: begun)
         assert len(begun) == 1
         assert (await path.raw(ask)).cause == "AttestationLimit"
     finally:
         gate.set()
-    await asyncio.sleep(0.2)
+    await until(lambda: endpoint._documents == 0)
     assert (await path.raw(ask)).status == 200
 
 
@@ -428,7 +429,7 @@ async def test_a_host_that_sends_nonsense_is_hung_up_on_and_harms_nothing(path: 
     session = await path.opened()
     reader, writer = await asyncio.open_unix_connection(str(path.log_socket))
     writer.write(data)
-    while await asyncio.wait_for(reader.read(65536), 3):
+    while await asyncio.wait_for(reader.read(65536), PATIENCE_S):
         pass
     writer.close()
     assert (await path.ask("GET", PODS, session)).status == 200
@@ -438,9 +439,9 @@ async def test_a_host_that_sends_nonsense_is_hung_up_on_and_harms_nothing(path: 
 async def test_a_second_log_connection_takes_over_from_the_first(path: Harness) -> None:
     await path.opened()
     reader, writer = await asyncio.open_unix_connection(str(path.log_socket))
-    await asyncio.wait_for(reader.readexactly(4), 3)
+    await asyncio.wait_for(reader.readexactly(4), PATIENCE_S)
     assert len(await path.leaves(1)) == 1
-    while await asyncio.wait_for(reader.read(65536), 3):
+    while await asyncio.wait_for(reader.read(65536), PATIENCE_S):
         pass
     writer.close()
 
@@ -475,7 +476,7 @@ async def test_strangers_make_room_and_never_keep_a_known_connection_out(
     known.write(head)
     assert (await path.read(known_reader)).status == 200
     strangers = [await path.connect() for _ in range(6)]
-    await asyncio.sleep(0.1)
+    await until(lambda: path.path.stats()["connections"] == 4)
     again, _ = path.head("GET", PODS, session)
     known.write(again)
     assert (await path.read(known_reader)).status == 200

@@ -35,6 +35,7 @@ from daas_protocol.frames import FrameDecoder
 from daas_protocol.grant import parse_grant
 from daas_protocol.log_stream import LeafAck, encode_message, leaf_batches
 from daas_protocol.session import SessionText
+from support.waiting import PATIENCE_S
 
 PACKAGE = bytes(32)
 CLUSTER = b"\x0c" * 32
@@ -337,7 +338,7 @@ class Client:
         try:
             writer.write(data)
             await writer.drain()
-            return await asyncio.wait_for(self.read(reader), 10)
+            return await asyncio.wait_for(self.read(reader), PATIENCE_S)
         finally:
             writer.transport.abort()
 
@@ -409,7 +410,8 @@ class Harness(Client):
         got: list[bytes] = []
         try:
             while len(got) < count:
-                data = await asyncio.wait_for(reader.read(65536), 5)
+                data = await asyncio.wait_for(reader.read(65536), PATIENCE_S)
+                assert data, "the log port hung up"
                 for batch in decoder.feed(data):
                     assert batch.boot_id == BOOT
                     assert batch.first_index == len(got)
