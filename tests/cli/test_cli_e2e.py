@@ -71,11 +71,12 @@ def real() -> Iterator[Real]:
         real.remove()
 
 
-def until_serving(real: Real, seconds: float = 60) -> Any:
+def until_serving(real: Real, seconds: float = 180, *, after_boot: str | None = None) -> Any:
+    """The status once it says Serving, of another boot than `after_boot`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         seen = real.json("status", code=None)
-        if seen["phase"] == "Serving":
+        if seen["phase"] == "Serving" and seen["attestation"]["boot_id"] != after_boot:
             return seen
         time.sleep(0.3)
     raise AssertionError(f"not serving after {seconds} s: {seen}")
@@ -174,7 +175,7 @@ def test_a_gateway_that_died_is_said_and_up_mends_it(real: Real) -> None:
     real.daas("up")
     gateway = real.json("status")["components"]["gateway"]["pid"]
     os.kill(gateway, signal.SIGKILL)
-    for _ in range(100):
+    for _ in range(1200):
         if lifecycle.running(real.home).gateway is None:
             break
         time.sleep(0.05)
@@ -190,10 +191,8 @@ def test_an_enclave_that_died_is_restarted_by_the_host_and_attested_anew(real: R
     real.daas("up")
     before = until_serving(real)
     os.kill(before["components"]["enclave"]["pid"], signal.SIGKILL)
-    time.sleep(0.5)
-    after = until_serving(real)
+    after = until_serving(real, after_boot=before["attestation"]["boot_id"])
     assert after["components"]["enclave"]["restarts"] == 1
-    assert after["attestation"]["boot_id"] != before["attestation"]["boot_id"]
     assert real.daas("kubectl", "get", "ns", "-o", "name").returncode == 0
 
 
@@ -203,7 +202,7 @@ def test_a_killed_host_leaves_nothing_running(real: Real) -> None:
     below = processes.descendants([host])
     assert len(below) >= 3
     os.kill(host, signal.SIGKILL)
-    assert processes.wait_gone(below, 30.0) == []
+    assert processes.wait_gone(below, 90.0) == []
     real.daas("down")
     assert real.processes() == []
 
@@ -237,13 +236,13 @@ def test_a_start_that_is_told_to_end_undoes_itself(real: Real) -> None:
         [str(PROGRAM), "up"], env=real.environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
     )
     try:
-        for _ in range(600):
+        for _ in range(2400):
             if lifecycle.running(real.home).all:
                 break
             time.sleep(0.05)
         assert len(real.processes()) >= 2
         start.send_signal(signal.SIGTERM)
-        start.communicate(timeout=60)
+        start.communicate(timeout=180)
         assert start.returncode != 0
         assert real.processes() == []
     finally:

@@ -69,7 +69,7 @@ def test_the_same_number_in_another_life_is_a_stranger(children: Children, field
 
 def test_a_zombie_does_not_live(children: Children) -> None:
     child, process = children.start("pass")
-    for _ in range(200):
+    for _ in range(3000):
         if not processes.alive(process):
             break
         time.sleep(0.02)
@@ -79,7 +79,7 @@ def test_a_zombie_does_not_live(children: Children) -> None:
 
 def test_a_process_that_stops_is_not_killed(children: Children) -> None:
     child, process = children.start(SLEEPS)
-    assert processes.stop([process], 5.0) == []
+    assert processes.stop([process], 60.0) == []
     assert child.wait() == -signal.SIGTERM
 
 
@@ -89,7 +89,7 @@ def test_a_process_that_does_not_hear_is_killed_after_its_grace(children: Childr
     assert child.stdout.readline() == "deaf\n"
     began = time.monotonic()
     assert processes.stop([process], 0.3) == [process]
-    assert 0.3 <= time.monotonic() - began < 4.0
+    assert 0.3 <= time.monotonic() - began < 30
     assert child.wait() == -signal.SIGKILL
 
 

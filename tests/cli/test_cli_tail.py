@@ -19,7 +19,7 @@ LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\x
 
 
 @given(LINES, st.integers(0, 20))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_the_last_lines_are_those_of_the_whole_file(tmp_path: Path, lines: list[str], count: int) -> None:
     path = tmp_path / "log"
     path.write_bytes("".join(line + "\n" for line in lines).encode())

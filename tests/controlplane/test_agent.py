@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 @pytest.fixture(scope="module")
 def pod(worker: Server) -> Iterator[Server]:
     worker.kubectl("run", "talk", "--image=talk", "--restart=Never", "--command", "--", "tick")
-    worker.kubectl("wait", "--for=condition=Ready", "pod/talk", "--timeout=60s")
+    worker.kubectl("wait", "--for=condition=Ready", "pod/talk", "--timeout=180s")
     # The kubelet's serving certificate is asked for after it is Ready, and approved by the server.
-    until("kubelet serves", 60, lambda: "talk" in worker.kubectl("logs", "talk"))
+    until("kubelet serves", 180, lambda: "talk" in worker.kubectl("logs", "talk"))
     return worker
 
 
@@ -35,9 +35,9 @@ def test_certificates_are_asked_for_and_approved(pod: Server) -> None:
 
 def test_a_deployment_and_a_job_run(worker: Server) -> None:
     worker.kubectl("create", "deployment", "web", "--image=web", "--replicas=2")
-    worker.kubectl("rollout", "status", "deployment/web", "--timeout=60s")
+    worker.kubectl("rollout", "status", "deployment/web", "--timeout=180s")
     worker.kubectl("create", "job", "once", "--image=once", "--", "exit", "0")
-    worker.kubectl("wait", "--for=condition=complete", "job/once", "--timeout=60s")
+    worker.kubectl("wait", "--for=condition=complete", "job/once", "--timeout=180s")
 
 
 def test_exec_carries_stdin_stdout_stderr_and_the_exit_code(pod: Server) -> None:
@@ -52,7 +52,7 @@ def test_exec_carries_stdin_stdout_stderr_and_the_exit_code(pod: Server) -> None
 
 def test_attach(pod: Server) -> None:
     done = subprocess.run(
-        pod.kubectl_command("attach", "-i", "talk"), input="ping\n", capture_output=True, text=True, timeout=30
+        pod.kubectl_command("attach", "-i", "talk"), input="ping\n", capture_output=True, text=True, timeout=120
     )
     assert "ping" in done.stdout, done.stderr
 
@@ -78,13 +78,15 @@ def test_port_forward_echoes(pod: Server) -> None:
         stderr=subprocess.DEVNULL,
     )
     try:
-        connection = until("forwarded", 20, lambda: socket.create_connection(("127.0.0.1", port), 2))
+        connection = until("forwarded", 90, lambda: socket.create_connection(("127.0.0.1", port), 2))
         with connection:
-            connection.settimeout(10)
+            connection.settimeout(60)
             connection.sendall(b"x" * 100_000)
             got = b""
             while len(got) < 100_000:
-                got += connection.recv(65536)
+                data = connection.recv(65536)
+                assert data, "closed early"
+                got += data
         assert got == b"x" * 100_000
     finally:
         forward.kill()
@@ -96,10 +98,10 @@ def test_a_token_of_another_cluster_stops_the_agent_at_once(worker: Server, tmp_
     token.write_text(f"K10{'0' * 64}::server:canary-password\n")
     command = [c for c in agent_command(worker, tmp_path / "agent", tmp_path / "none.sock") if "--token-file" not in c]
     began = time.monotonic()
-    done = subprocess.run([*command, f"--token-file={token}"], capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*command, f"--token-file={token}"], capture_output=True, text=True, timeout=120)
     assert done.returncode == 1
     assert "nothing was sent" in done.stderr
-    assert time.monotonic() - began < 15
+    assert time.monotonic() - began < 60
 
 
 def test_a_wrong_password_does_not_join(worker: Server, tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_a_wrong_password_does_not_join(worker: Server, tmp_path: Path) -> None:
     token.write_text(real.strip()[:-1] + ("0" if real.strip()[-1] != "0" else "1"))
     command = [c for c in agent_command(worker, tmp_path / "agent", tmp_path / "none.sock") if "--token-file" not in c]
     done = subprocess.run(
-        [*command, f"--token-file={token}", "--node-name=w2"], capture_output=True, text=True, timeout=60
+        [*command, f"--token-file={token}", "--node-name=w2"], capture_output=True, text=True, timeout=180
     )
     assert done.returncode == 1
     assert "the server does not accept the token" in done.stderr

@@ -32,7 +32,7 @@ class Etcd:
             f"--peer-cert-file={tls}/peer-server-client.crt", f"--peer-key-file={tls}/peer-server-client.key",
             "--tls-min-version=TLS1.3", "--log-level=warn",
         )  # fmt: skip
-        until("etcd listens", 30, self._listens)
+        until("etcd listens", 90, self._listens)
 
     def _listens(self) -> bool:
         with socket.create_connection(("127.0.0.1", self.client), 1):
@@ -79,7 +79,7 @@ def test_a_server_outlives_a_killed_etcd(server: Callable[..., Server], etcd: Et
     etcd.process.stop(signal.SIGKILL)
     time.sleep(1)
     etcd.start()
-    until("answers again", 60, lambda: one.json("get", "configmap", "kept")["data"] == {"a": "b"})
+    until("answers again", 180, lambda: one.json("get", "configmap", "kept")["data"] == {"a": "b"})
 
 
 def test_etcd_refuses_a_client_without_certificate(etcd: Etcd) -> None:

@@ -7,8 +7,10 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from controlplane.conftest import until
 
 from support.instance import Https, Instance, k3s_binary
 
@@ -76,12 +78,14 @@ def test_apply_is_reconciled_by_the_controllers(instance: Instance, namespace: s
         if len(pods) == 2:
             break
         time.sleep(0.2)
-    assert [p["status"]["phase"] for p in pods] == ["Pending", "Pending"]
+    # Running only where another test has brought a node.
+    assert len(pods) == 2
+    assert {p["status"]["phase"] for p in pods} <= {"Pending", "Running"}
 
 
 def test_custom_resources_server_side_apply_and_patch(instance: Instance, namespace: str) -> None:
     instance.kubectl("apply", "-f", "-", stdin=CRD)
-    instance.kubectl("wait", "--for=condition=Established", "crd/ships.fleet.example.com", "--timeout=30s")
+    instance.kubectl("wait", "--for=condition=Established", "crd/ships.fleet.example.com", "--timeout=50s")
     instance.kubectl("-n", namespace, "apply", "--server-side", "-f", "-", stdin=SHIP)
     applied = json.loads(
         instance.kubectl("-n", namespace, "get", "ship", "swift", "-o", "json", "--show-managed-fields").stdout
@@ -110,7 +114,7 @@ def test_watch_delivers_events_as_they_happen(instance: Instance, namespace: str
         time.sleep(1.0)
         for n in range(3):
             instance.kubectl("-n", namespace, "create", "configmap", f"event-{n}")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 60
         while "configmap/event-2" not in lines and time.monotonic() < deadline:
             time.sleep(0.05)
         assert [f"configmap/event-{n}" for n in range(3)] == [line for line in lines if "event-" in line]
@@ -162,9 +166,13 @@ def test_status_names_the_anchor_and_counts_receipts(instance: Instance) -> None
 
 def test_receipts_are_kept_and_verify_offline(instance: Instance, tmp_path: Path) -> None:
     instance.kubectl("get", "--raw", "/api/v1/namespaces/default")
-    listed = json.loads(instance.daas("receipt", "list", "--json").stdout)
-    receipts = listed["receipts"] if isinstance(listed, dict) else listed
-    last = next(r for r in receipts if r["path"] == "/api/v1/namespaces/default")
+
+    def kept() -> Any:
+        receipts = json.loads(instance.daas("receipt", "list", "--json").stdout)["receipts"]
+        return next((r for r in receipts if r["path"] == "/api/v1/namespaces/default"), None)
+
+    # The gateway answers first and writes a twentieth of a second later.
+    last = until("the receipt kept", 60, kept)
     assert last["status"] == 200
     verified = instance.daas("receipt", "verify", str(last["id"]))
     assert "accepted" in verified.stdout.lower() or "ok" in verified.stdout.lower()

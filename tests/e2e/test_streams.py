@@ -55,14 +55,14 @@ def pod(instance: Instance) -> Iterator[str]:
             "node Ready", 120, lambda: " Ready " in instance.kubectl("get", "nodes", "--no-headers", check=False).stdout
         )
         instance.kubectl("run", "talk", "--image=talk", "--restart=Never", "--command", "--", "tick")
-        instance.kubectl("wait", "--for=condition=Ready", "pod/talk", "--timeout=60s")
-        until("kubelet serves", 60, lambda: "tick" in instance.kubectl("logs", "talk", check=False).stdout)
+        instance.kubectl("wait", "--for=condition=Ready", "pod/talk", "--timeout=180s")
+        until("kubelet serves", 180, lambda: "tick" in instance.kubectl("logs", "talk", check=False).stdout)
         yield "talk"
     finally:
         agent.terminate()
         cri.terminate()
-        agent.wait(30)
-        cri.wait(10)
+        agent.wait(60)
+        cri.wait(60)
         log.close()
         unmount_below(folder)
         shutil.rmtree(folder)
@@ -70,7 +70,7 @@ def pod(instance: Instance) -> Iterator[str]:
 
 def command(instance: Instance, protocol: dict[str, str], *argv: str, **more: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [k3s_binary(), "kubectl", *argv], env=environment(instance, protocol), capture_output=True, timeout=60, **more
+        [k3s_binary(), "kubectl", *argv], env=environment(instance, protocol), capture_output=True, timeout=180, **more
     )
 
 
@@ -104,9 +104,9 @@ def test_port_forward_echoes(instance: Instance, pod: str, protocol: dict[str, s
         stderr=subprocess.PIPE,
     )
     try:
-        connection = until("forwarded", 20, lambda: socket.create_connection(("127.0.0.1", port), 2))
+        connection = until("forwarded", 90, lambda: socket.create_connection(("127.0.0.1", port), 2))
         with connection:
-            connection.settimeout(15)
+            connection.settimeout(60)
             connection.sendall(b"x" * 100_000)
             got = b""
             while len(got) < 100_000:
@@ -145,7 +145,7 @@ def test_every_stream_left_an_opening_and_a_closing_receipt(instance: Instance, 
         rows = listed["receipts"] if isinstance(listed, dict) else listed
         return [r for r in rows if r["path"].startswith(f"/api/v1/namespaces/default/pods/{pod}/exec")][:2]
 
-    newest = until("both receipts kept", 10, lambda: rows if len(rows := kept()) == 2 else None)
+    newest = until("both receipts kept", 60, lambda: rows if len(rows := kept()) == 2 else None)
     assert [r["status"] for r in newest] == [101, 101]
     shown = [instance.daas("receipt", "show", str(row["id"])).stdout for row in newest]
     assert "how many bytes went each way" in shown[0]

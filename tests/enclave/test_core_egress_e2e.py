@@ -21,7 +21,7 @@ from daas_enclave.kube_client import KubeClient
 from daas_enclave.phases import Phase
 from daas_enclave.runtime import Runtime
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
@@ -145,7 +145,7 @@ async def test_logs_reach_a_registered_kubelet_and_proxies_reach_nothing(tmp_pat
         kubelet = Kubelet()
         port = await kubelet.start()
         await put_node(client, "n1", port)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             while (await client.request("GET", "/api/v1/namespaces/default/serviceaccounts/default")).status != 200:
                 await asyncio.sleep(0.1)
         pod = {
@@ -178,7 +178,7 @@ async def test_logs_reach_a_registered_kubelet_and_proxies_reach_nothing(tmp_pat
         await client.expect("POST", WEBHOOKS, webhook(f"https://127.0.0.1:{other_port}/"))
         refused = sum(app.board.read()["egress"]["refused"].values())
         configmap = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c"}}
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(120):
             # Until the webhook is in force the API server accepts; a dry run leaves nothing behind.
             while (await client.request("POST", f"{CONFIGMAPS}?dryRun=All", configmap)).status < 400:
                 await asyncio.sleep(0.1)
@@ -187,4 +187,4 @@ async def test_logs_reach_a_registered_kubelet_and_proxies_reach_nothing(tmp_pat
         client.close()
     finally:
         app.stop("test")
-        assert await asyncio.wait_for(running, 15) == 0
+        assert await asyncio.wait_for(running, 60) == 0

@@ -74,7 +74,7 @@ class Instance:
         self.home = Path(tempfile.mkdtemp(prefix="daas-test-"))
         self.environment = {**os.environ, "DAAS_HOME": str(self.home), "DAAS_K3S": k3s_binary(), **environment}
 
-    def daas(self, *argv: str, check: bool = True, timeout: float = 180.0) -> subprocess.CompletedProcess[str]:
+    def daas(self, *argv: str, check: bool = True, timeout: float = 280.0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [str(Path(sys.executable).parent / "daas"), *argv],
             env=self.environment,
@@ -106,7 +106,7 @@ class Instance:
         return json.loads(self.daas("status", "--json").stdout)
 
     def kubectl(
-        self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 60.0
+        self, *argv: str, check: bool = True, stdin: str | None = None, timeout: float = 200.0
     ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [k3s_binary(), "kubectl", *argv],
