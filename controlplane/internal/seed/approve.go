@@ -140,8 +140,12 @@ func servingFault(request certificateRequest, of node, reserved []string) error 
 		if !known[address] {
 			return fmt.Errorf("%q is not an address of node %s", address, name)
 		}
-		// A node reports its addresses itself.
-		if slices.Contains(reserved, strings.ToLower(address)) {
+		// A node reports its addresses itself, and nobody checks that they are
+		// addresses: *.default.svc would be good for kubernetes.default.svc.
+		if strings.Contains(address, "*") {
+			return fmt.Errorf("%q is a pattern and not one node's name", address)
+		}
+		if slices.Contains(reserved, strings.TrimSuffix(strings.ToLower(address), ".")) {
 			return fmt.Errorf("%q belongs to the API server", address)
 		}
 	}

@@ -60,10 +60,14 @@ func known(t *testing.T) node {
 	return n
 }
 
-var reserved = []string{"kubernetes", "10.43.0.1"}
+var reserved = []string{"kubernetes", "kubernetes.default.svc", "10.43.0.1"}
 
 func TestANodeThatCallsItselfTheServerIsRefused(t *testing.T) {
-	for _, address := range reserved {
+	for address, want := range map[string]string{
+		"kubernetes": "belongs to the API server", "10.43.0.1": "belongs to the API server",
+		"Kubernetes.Default.SVC": "belongs to the API server", "kubernetes.default.svc.": "belongs to the API server",
+		"*.default.svc": "is a pattern", "kubern*": "is a pattern", "*": "is a pattern",
+	} {
 		n := known(t)
 		n.Status.Addresses[0].Address = address
 		r := request(t, nil)
@@ -73,7 +77,7 @@ func TestANodeThatCallsItselfTheServerIsRefused(t *testing.T) {
 				c.DNSNames, c.IPAddresses = nil, []net.IP{ip}
 			}
 		})
-		if err := servingFault(r, n, reserved); err == nil || !strings.Contains(err.Error(), "belongs to the API server") {
+		if err := servingFault(r, n, reserved); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
