@@ -60,6 +60,8 @@ func Configure(files Files, extra []args.Pair) (*embed.Config, error) {
 	fs.SetOutput(io.Discard)
 	cfg.AddFlags(fs)
 	cfg.LogLevel = "warn"
+	// Its only clients are compiled into this binary.
+	cfg.TlsMinVersion = "TLS1.3"
 	// Registering the flags sets this to zero, which logs every request.
 	cfg.WarningUnaryRequestDuration = embed.DefaultWarningUnaryRequestDuration
 	for _, pair := range extra {
