@@ -98,11 +98,32 @@ func TestJoinChecksTheCAAndLeavesWhatTheKubeletNeeds(t *testing.T) {
 	if err := json.Unmarshal(data, &settings); err != nil || settings["failCgroupV1"] != false || settings["containerRuntimeEndpoint"] != "unix:///run/cri.sock" {
 		t.Fatalf("%v %v", settings, err)
 	}
+	for _, off := range []string{"enableProfilingHandler", "enableDebugFlagsHandler"} {
+		if settings[off] != false {
+			t.Errorf("%s is %v", off, settings[off])
+		}
+	}
+	for _, path := range []string{c.Layout.BootstrapKubeconfig, c.Layout.KubeletConfig} {
+		if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+			t.Errorf("%s: %v %v", path, info, err)
+		}
+	}
 	command := c.KubeletCommand()
 	for _, want := range []string{"--hostname-override=box", "--node-labels=a=b,c=d", "--register-with-taints=x=y:NoSchedule", "--root-dir=/mine"} {
 		if !slices.Contains(command, want) {
 			t.Errorf("%s is not in %q", want, command)
 		}
+	}
+}
+
+func TestABootstrapTokenIsSentAsItIs(t *testing.T) {
+	s := newServer(t, same)
+	c, err := config(t, t.TempDir(), "--server="+s.URL, "--token=K10"+token.HashCA(s.ca)+"::abcdef.0123456789abcdef", "--container-runtime-endpoint=/s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Join(context.Background()); err != nil || !slices.Equal(s.creds, []string{"Bearer abcdef.0123456789abcdef"}) {
+		t.Fatalf("%q %v", s.creds, err)
 	}
 }
 

@@ -24,8 +24,11 @@ func (c *Config) kubeletConfig() ([]byte, error) {
 		"clusterDNS":               []string{"10.43.0.10"},
 		"clusterDomain":            "cluster.local",
 		"containerRuntimeEndpoint": c.Runtime,
-		"enableDebuggingHandlers":  true,
-		"failSwapOn":               false,
+		// Logs, exec and port-forward; its profiles are nobody's business.
+		"enableDebuggingHandlers": true,
+		"enableDebugFlagsHandler": false,
+		"enableProfilingHandler":  false,
+		"failSwapOn":              false,
 		// A door nobody here uses, and the reason why two kubelets on one
 		// machine would collide.
 		"healthzPort":        0,
