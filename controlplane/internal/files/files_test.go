@@ -28,12 +28,17 @@ func TestWriteReplacesWholeFilesAndLeavesNothingBehind(t *testing.T) {
 
 func TestAFolderHasOneServer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "server", "lock")
+	// Somebody who puts a CA there comes first.
+	os.MkdirAll(filepath.Join(filepath.Dir(path), "tls"), 0o755)
 	release, err := Lock(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := Lock(path); err == nil || !strings.Contains(err.Error(), "another server runs") {
 		t.Fatalf("got %v", err)
+	}
+	if folder, _ := os.Stat(filepath.Dir(path)); folder.Mode().Perm() != PrivateDir {
+		t.Fatal(folder.Mode())
 	}
 	release()
 	if release, err = Lock(path); err != nil {
