@@ -90,6 +90,16 @@ func isSocket(value string) error {
 	return nil
 }
 
+// defaultClusterDNS is what agents tell their pods.
+const defaultClusterDNS = "10.43.0.10"
+
+func clusterDNS(value string) error {
+	if value == defaultClusterDNS {
+		return nil
+	}
+	return fmt.Errorf("--cluster-dns=%s is not implemented: nothing here tells agents; give each of them --kubelet-arg=cluster-dns=...", value)
+}
+
 func pauseImage(value string) error {
 	return fmt.Errorf("--pause-image=%s is not implemented: the sandbox image belongs to the container runtime; set sandbox_image in its configuration", value)
 }

@@ -56,6 +56,10 @@ func TestWhatIsNotImplementedIsRefusedByName(t *testing.T) {
 		"--disable-network-policy=false":            "--disable-network-policy=false is not implemented",
 		"--disable-helm-controller=0":               "--disable-helm-controller=false is not implemented",
 		"--disable=everything":                      "--disable=everything is not implemented; known are",
+		"--cluster-dns=10.43.0.11":                  "--cluster-dns=10.43.0.11 is not implemented",
+		"--server=https://x":                        "--server is not implemented",
+		"-token=x":                                  "-token: a long flag has two dashes: --token",
+		"-data-dir":                                 "-data-dir: a long flag has two dashes: --data-dir",
 		"--cluster-reset":                           "--cluster-reset=true is not implemented",
 		"--cluster-reset-restore-path=x":            "--cluster-reset-restore-path is not implemented",
 		"--service-cidr=10.43.0.0/16,2001:db8::/64": "dual-stack ranges are not implemented",
@@ -87,7 +91,7 @@ func TestWhatIsNotImplementedIsRefusedByName(t *testing.T) {
 
 func TestWhatIsAlreadySoIsAccepted(t *testing.T) {
 	v, err := parse(Server(), "-d", "/x", "--disable-agent", "--flannel-backend", "none", "--disable", "traefik,servicelb", "--disable=coredns",
-		"--disable-kube-proxy", "--disable-network-policy", "--disable-helm-controller", "--disable-cloud-controller", "--egress-selector-mode=disabled",
+		"--disable-kube-proxy", "--disable-network-policy", "--disable-helm-controller", "--disable-cloud-controller", "--egress-selector-mode=disabled", "--cluster-dns=10.43.0.10",
 		"--tls-san=a.example,10.1.2.3", "--tls-san", "b.example", "--kube-apiserver-arg=feature-gates=A=true,B=true", "-t", "x")
 	if err != nil {
 		t.Fatal(err)
@@ -114,6 +118,26 @@ func TestTheCommandLineWinsOverTheEnvironment(t *testing.T) {
 	v, err := Parse("server", Server(), []string{"--token=c"}, env, &bytes.Buffer{})
 	if err != nil || v.Get("token") != "c" || v.Get("data-dir") != "/e" || !v.Given("data-dir") || v.Given("bind-address") {
 		t.Fatalf("%+v %v", v, err)
+	}
+}
+
+func TestEnvironmentVariablesAreThoseOfK3s(t *testing.T) {
+	want := map[string]string{"token": "K3S_TOKEN", "token-file": "K3S_TOKEN_FILE", "data-dir": "K3S_DATA_DIR", "server": "K3S_URL",
+		"agent-token": "K3S_AGENT_TOKEN", "datastore-endpoint": "K3S_DATASTORE_ENDPOINT", "datastore-cafile": "K3S_DATASTORE_CAFILE",
+		"datastore-certfile": "K3S_DATASTORE_CERTFILE", "datastore-keyfile": "K3S_DATASTORE_KEYFILE", "node-name": "K3S_NODE_NAME",
+		"write-kubeconfig": "K3S_KUBECONFIG_OUTPUT", "write-kubeconfig-mode": "K3S_KUBECONFIG_MODE", "cluster-reset": "K3S_CLUSTER_RESET"}
+	for _, f := range append(Server(), Agent()...) {
+		if f.Env != want[f.Name] {
+			t.Errorf("--%s: %q, expected %q", f.Name, f.Env, want[f.Name])
+		}
+	}
+	env := func(name string) (string, bool) { return "https://x:6443", name == "K3S_URL" }
+	if v, err := Parse("agent", Agent(), nil, env, &bytes.Buffer{}); err != nil || v.Get("server") != "https://x:6443" || !v.FromEnv("server") {
+		t.Fatalf("%+v %v", v, err)
+	}
+	// A server that ignored it would quietly start another cluster.
+	if _, err := Parse("server", Server(), nil, env, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), "it comes from K3S_URL") {
+		t.Fatalf("got %v", err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,6 +20,7 @@ type Values struct {
 	single  map[string]string
 	lists   map[string][]string
 	given   map[string]bool
+	fromEnv map[string]bool
 }
 
 // Parse reads a command line against a table. Values come from the command
@@ -42,6 +44,9 @@ func Parse(command string, table []Flag, arguments []string, env func(string) (s
 			fs.StringP(f.Name, f.Short, f.Default, text)
 		}
 	}
+	if err := noLongNameAfterOneDash(table, arguments); err != nil {
+		return nil, err
+	}
 	if err := fs.Parse(arguments); err != nil {
 		if errors.Is(err, pflag.ErrHelp) {
 			fmt.Fprintf(help, "Usage: daas-k3s %s [flags]\n\n%s", command, fs.FlagUsages())
@@ -52,13 +57,28 @@ func Parse(command string, table []Flag, arguments []string, env func(string) (s
 	if rest := fs.Args(); len(rest) > 0 {
 		return nil, fmt.Errorf("daas-k3s: %q is not a flag; 'daas-k3s %s --help' lists the flags", rest[0], command)
 	}
-	values := &Values{command: command, single: map[string]string{}, lists: map[string][]string{}, given: map[string]bool{}}
+	values := &Values{command: command, single: map[string]string{}, lists: map[string][]string{}, given: map[string]bool{}, fromEnv: map[string]bool{}}
 	for _, f := range table {
 		if err := values.take(fs, f, env); err != nil {
 			return nil, err
 		}
 	}
 	return values, nil
+}
+
+// noLongNameAfterOneDash refuses -token=x, which K3s takes for --token=x and
+// pflag for -t with the value "oken=x".
+func noLongNameAfterOneDash(table []Flag, arguments []string) error {
+	for _, argument := range arguments {
+		name, _, _ := strings.Cut(strings.TrimPrefix(argument, "-"), "=")
+		if !strings.HasPrefix(argument, "-") || len(name) < 2 {
+			continue
+		}
+		if slices.ContainsFunc(table, func(f Flag) bool { return f.Name == name }) {
+			return fmt.Errorf("daas-k3s: -%s: a long flag has two dashes: --%s", name, name)
+		}
+	}
+	return nil
 }
 
 func (v *Values) take(fs *pflag.FlagSet, f Flag, env func(string) (string, bool)) error {
@@ -71,7 +91,7 @@ func (v *Values) take(fs *pflag.FlagSet, f Flag, env func(string) (string, bool)
 	}
 	if !given && f.Env != "" {
 		if value, ok := env(f.Env); ok && value != "" {
-			given, list = true, []string{value}
+			given, list, v.fromEnv[f.Name] = true, []string{value}, true
 		}
 	}
 	// K3s splits a comma-separated --disable and --tls-san.
@@ -81,6 +101,9 @@ func (v *Values) take(fs *pflag.FlagSet, f Flag, env func(string) (string, bool)
 	if given {
 		for _, value := range list {
 			if err := f.check(value); err != nil {
+				if v.fromEnv[f.Name] {
+					return fmt.Errorf("%w (it comes from %s in the environment)", err, f.Env)
+				}
 				return err
 			}
 		}
@@ -137,6 +160,9 @@ func (v *Values) On(name string) bool { return v.Get(name) == "true" }
 // Given tells whether the user set the flag, on the command line or in the
 // environment.
 func (v *Values) Given(name string) bool { return v.given[name] }
+
+// FromEnv tells whether the value comes from the environment.
+func (v *Values) FromEnv(name string) bool { return v.fromEnv[name] }
 
 func splitCommas(list []string) []string {
 	var out []string

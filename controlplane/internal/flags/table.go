@@ -62,8 +62,8 @@ func Server() []Flag {
 		{Name: "write-kubeconfig-mode", Env: "K3S_KUBECONFIG_MODE", Default: "0600", Help: "mode of the admin kubeconfig", Check: isMode},
 		{Name: "cluster-cidr", Default: "10.42.0.0/16", Help: "addresses of pods", Check: isCIDR},
 		{Name: "service-cidr", Default: "10.43.0.0/16", Help: "addresses of services", Check: isCIDR},
-		{Name: "cluster-dns", Default: "10.43.0.10", Help: "address of the cluster's DNS service; give it to agents by --kubelet-arg=cluster-dns=...", Check: isIP},
-		{Name: "cluster-domain", Default: "cluster.local", Help: "domain of services", Check: isName},
+		{Name: "cluster-dns", Default: defaultClusterDNS, Help: "address of the cluster's DNS service; agents do not learn another one from the server", Check: clusterDNS},
+		{Name: "cluster-domain", Default: "cluster.local", Help: "domain of services; agents need --kubelet-arg=cluster-domain=... for another one", Check: isName},
 		{Name: "flannel-backend", Default: "none", Help: "none", Check: oneOf("flannel-backend", "none")},
 		{Name: "disable", Kind: List, Help: "component that is not wanted (repeatable)", Check: oneOf("disable", append(packaged, NodeJoin)...)},
 		{Name: "disable-cloud-controller", Kind: Switch, Default: "true", Help: "there is none in this binary", Check: only("disable-cloud-controller", "true")},
@@ -76,7 +76,8 @@ func Server() []Flag {
 		{Name: "kube-controller-manager-arg", Kind: List, Help: "key=value for the controller manager (repeatable; wins over defaults)"},
 		{Name: "kube-scheduler-arg", Kind: List, Help: "key=value for the scheduler (repeatable; wins over defaults)"},
 		{Name: "etcd-arg", Kind: List, Help: "key=value for the embedded etcd (repeatable)"},
-		{Name: "cluster-reset", Kind: Switch, Default: "false", Help: "not implemented", Check: only("cluster-reset", "false")},
+		{Name: "server", Short: "s", Env: "K3S_URL", Help: "not implemented: a server joins no other", Check: never("server")},
+		{Name: "cluster-reset", Env: "K3S_CLUSTER_RESET", Kind: Switch, Default: "false", Help: "not implemented", Check: only("cluster-reset", "false")},
 		{Name: "cluster-reset-restore-path", Help: "not implemented", Check: never("cluster-reset-restore-path")},
 	}
 }

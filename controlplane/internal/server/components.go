@@ -64,6 +64,10 @@ func (c *Config) APIServerCommand(embeddedEndpoint string) []string {
 	// The API server refuses its older flag beside the file.
 	if !args.Has(c.APIServerArgs, "anonymous-auth", "oidc-issuer-url") {
 		p = append(p, args.Pair{Key: "authentication-config", Value: l.AuthenticationConfig})
+	} else {
+		// Without the file upstream's default lets callers without credentials
+		// in; whoever asks for another login has not asked for that.
+		p = append(p, args.Pair{Key: "anonymous-auth", Value: "false"})
 	}
 	if c.SecretsEncryption {
 		p = append(p, args.Pair{Key: "encryption-provider-config", Value: l.EncryptionConfig})
@@ -91,6 +95,8 @@ func (c *Config) ControllerCommand() []string {
 	return args.Merge([]args.Pair{
 		// No cloud, no routes, and pod ranges belong to the workers' network.
 		{Key: "allocate-node-cidrs", Value: "false"},
+		// For whoever opens the port below: upstream would listen everywhere.
+		{Key: "bind-address", Value: "127.0.0.1"},
 		{Key: "cluster-cidr", Value: c.ClusterCIDR},
 		{Key: "cluster-signing-kube-apiserver-client-cert-file", Value: l.ClientCA.Cert},
 		{Key: "cluster-signing-kube-apiserver-client-key-file", Value: l.ClientCA.Key},
@@ -118,6 +124,7 @@ func (c *Config) ControllerCommand() []string {
 // SchedulerCommand is the scheduler's command line.
 func (c *Config) SchedulerCommand() []string {
 	return args.Merge([]args.Pair{
+		{Key: "bind-address", Value: "127.0.0.1"},
 		{Key: "kubeconfig", Value: c.Layout.SchedulerKubeconf},
 		{Key: "leader-elect", Value: "false"},
 		{Key: "profiling", Value: "false"},

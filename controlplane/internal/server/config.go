@@ -137,7 +137,12 @@ func ReadToken(v *flags.Values, readFile func(string) ([]byte, error)) (string, 
 		return strings.TrimSpace(text), nil
 	}
 	if text != "" {
-		return "", errors.New("daas-k3s: --token and --token-file are both given; leave one out")
+		switch textByEnv, pathByEnv := v.FromEnv("token"), v.FromEnv("token-file"); {
+		case pathByEnv && !textByEnv:
+			return strings.TrimSpace(text), nil
+		case textByEnv == pathByEnv:
+			return "", errors.New("daas-k3s: --token and --token-file (in the environment K3S_TOKEN and K3S_TOKEN_FILE) are both given; leave one out")
+		}
 	}
 	data, err := readFile(path)
 	if err != nil {
@@ -183,8 +188,14 @@ func newDatastore(v *flags.Values) (Datastore, error) {
 	d.Endpoints = strings.Split(text, ",")
 	for _, endpoint := range d.Endpoints {
 		u, err := url.Parse(endpoint)
-		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" {
-			return d, fmt.Errorf("daas-k3s: --datastore-endpoint=%s is not implemented; only etcd as http(s)://<host>:<port>[,...]", endpoint)
+		if err != nil || (u.Scheme != "https" && u.Scheme != "http") || u.Host == "" || u.User != nil {
+			// K3s's other datastores are named with their password, which must not
+			// get into a log.
+			scheme, _, found := strings.Cut(endpoint, "://")
+			if !found {
+				scheme = "<no scheme>"
+			}
+			return d, fmt.Errorf("daas-k3s: --datastore-endpoint=%s://... is not implemented; only etcd as http(s)://<host>:<port>[,...] without a user", scheme)
 		}
 	}
 	if (d.Cert == "") != (d.KeyFile == "") {

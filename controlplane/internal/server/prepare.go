@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -213,15 +214,19 @@ func (c *Config) password(ca []byte) (string, error) {
 		}
 		return password, nil
 	}
-	if data, err := os.ReadFile(c.Layout.Token); err == nil {
-		// The hash may be of an older CA; the password stays.
-		_, credentials, _ := strings.Cut(strings.TrimSpace(string(data)), "::")
-		if _, password, found := strings.Cut(credentials, ":"); found && password != "" {
-			return password, nil
-		}
-		return "", fmt.Errorf("daas-k3s: %s holds no token of the form K10<hash>::server:<password>; restore it, or remove it to have a new one made", c.Layout.Token)
+	data, err := os.ReadFile(c.Layout.Token)
+	if errors.Is(err, fs.ErrNotExist) {
+		return token.Random()
 	}
-	return token.Random()
+	if err != nil {
+		return "", fmt.Errorf("daas-k3s: %w", err)
+	}
+	// The hash may be of an older CA; the password stays.
+	_, credentials, _ := strings.Cut(strings.TrimSpace(string(data)), "::")
+	if _, password, found := strings.Cut(credentials, ":"); found && password != "" {
+		return password, nil
+	}
+	return "", fmt.Errorf("daas-k3s: %s holds no token of the form K10<hash>::server:<password>; restore it, or remove it to have a new one made", c.Layout.Token)
 }
 
 func writeToken(path string, ca []byte, password string) error {

@@ -59,7 +59,9 @@ func TestConflictsAreRefusedAndSayWhatToDo(t *testing.T) {
 		{[]string{"--disable-agent", "--token-file=" + empty}, "is empty"},
 		{[]string{"--disable-agent", "--token-file=/does/not/exist"}, "--token-file"},
 		{[]string{"--disable-agent", "--datastore-cafile=x"}, "--datastore-endpoint, which is missing"},
-		{[]string{"--disable-agent", "--datastore-endpoint=mysql://x"}, "only etcd"},
+		{[]string{"--disable-agent", "--datastore-endpoint=mysql://me:canary@tcp(x:3306)/k"}, "--datastore-endpoint=mysql://... is not implemented; only etcd"},
+		{[]string{"--disable-agent", "--datastore-endpoint=https://me:canary@x:1"}, "without a user"},
+		{[]string{"--disable-agent", "--datastore-endpoint=me:canary@x:1"}, "only etcd"},
 		{[]string{"--disable-agent", "--datastore-endpoint=https://127.0.0.1:1", "--datastore-certfile=x"}, "give both"},
 		{[]string{"--disable-agent", "--datastore-endpoint=https://127.0.0.1:1", "--datastore-cafile=" + dir + "/no"}, "is not there"},
 		{[]string{"--disable-agent", "--datastore-endpoint=https://127.0.0.1:1", "--etcd-arg=a=b"}, "daas-k3s etcd"},
@@ -67,6 +69,35 @@ func TestConflictsAreRefusedAndSayWhatToDo(t *testing.T) {
 	} {
 		if _, err := config(t, dir, c.arguments...); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%q: got %v, want %q", c.arguments, err, c.want)
+		} else if strings.Contains(err.Error(), "canary") {
+			t.Errorf("the message repeats the password: %v", err)
+		}
+	}
+}
+
+func TestATokenOfTheCommandLineWinsOverOneOfTheEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "token")
+	os.WriteFile(path, []byte("of the file\n"), 0o600)
+	both := map[string]string{"K3S_TOKEN": "of the environment", "K3S_TOKEN_FILE": path}
+	for _, c := range []struct {
+		arguments []string
+		names     []string
+		want      string
+	}{
+		{[]string{"--token-file=" + path}, []string{"K3S_TOKEN"}, "of the file"},
+		{[]string{"--token=of the line"}, []string{"K3S_TOKEN_FILE"}, "of the line"},
+		{nil, []string{"K3S_TOKEN"}, "of the environment"},
+		{nil, []string{"K3S_TOKEN_FILE"}, "of the file"},
+		{nil, []string{"K3S_TOKEN", "K3S_TOKEN_FILE"}, ""},
+	} {
+		env := func(name string) (string, bool) { return both[name], slices.Contains(c.names, name) }
+		v, err := flags.Parse("server", flags.Server(), c.arguments, env, &bytes.Buffer{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := ReadToken(v, os.ReadFile)
+		if got != c.want || (err == nil) != (c.want != "") {
+			t.Errorf("%q with %q: %q, %v", c.arguments, c.names, got, err)
 		}
 	}
 }
@@ -148,6 +179,44 @@ func TestTokensFollowTheCAAndKeepTheirPassword(t *testing.T) {
 	prepare(t, c)
 	if !strings.HasSuffix(text(t, c.Layout.Token), "::server:abc") || !strings.HasSuffix(text(t, c.Layout.NodeToken), "::server:def") {
 		t.Fatal("given tokens were not taken")
+	}
+}
+
+func TestATokenFileThatCannotBeReadIsNotReplaced(t *testing.T) {
+	c := must(t, t.TempDir())
+	prepare(t, c)
+	os.Remove(c.Layout.Token)
+	os.Mkdir(c.Layout.Token, 0o700)
+	if _, err := c.password(nil); err == nil || !strings.Contains(err.Error(), c.Layout.Token) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestNobodyWithoutCredentialsAndNoOpenPortByAccident(t *testing.T) {
+	for argument, want := range map[string]string{
+		"v=2": "--authentication-config=", "oidc-issuer-url=https://x": "--anonymous-auth=false", "anonymous-auth=true": "--anonymous-auth=true",
+	} {
+		api := must(t, t.TempDir(), "--kube-apiserver-arg="+argument).APIServerCommand("https://127.0.0.1:1")
+		var found []string
+		for _, a := range api {
+			if strings.HasPrefix(a, "--authentication-config=") || strings.HasPrefix(a, "--anonymous-auth=") {
+				found = append(found, a)
+			}
+		}
+		if len(found) != 1 || !strings.HasPrefix(found[0], want) {
+			t.Errorf("%s: %q", argument, found)
+		}
+	}
+	if api := must(t, t.TempDir()).APIServerCommand(""); !slices.Contains(api, "--tls-min-version=VersionTLS12") {
+		t.Error(api)
+	}
+	c := must(t, t.TempDir(), "--kube-controller-manager-arg=secure-port=10257", "--kube-scheduler-arg=secure-port=10259")
+	for _, command := range [][]string{c.ControllerCommand(), c.SchedulerCommand(), c.APIServerCommand("https://127.0.0.1:1")} {
+		for _, want := range []string{"--bind-address=127.0.0.1", "--profiling=false"} {
+			if !slices.Contains(command, want) {
+				t.Errorf("%s is not in %q", want, command)
+			}
+		}
 	}
 }
 
