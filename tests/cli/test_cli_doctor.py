@@ -35,7 +35,7 @@ def bare(tmp_path: Path) -> Path:
 def run(path: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["/bin/sh", str(SCRIPT), *argv],
-        env={"PATH": str(path), "HOME": os.environ["HOME"]},
+        env={"PATH": str(path), "HOME": str(path)},
         capture_output=True,
         text=True,
     )
@@ -90,7 +90,7 @@ def test_a_python_without_venv_is_named(bare: Path) -> None:
 def test_make_fails_early_with_the_doctors_words(bare: Path) -> None:
     done = subprocess.run(
         ["/bin/sh", str(TOP / "tools/setup.sh")],
-        env={"PATH": str(bare), "HOME": os.environ["HOME"]},
+        env={"PATH": str(bare), "HOME": str(bare)},
         capture_output=True,
         text=True,
     )

@@ -80,7 +80,8 @@ def test_loading_the_tls_key_leaves_no_file_and_no_descriptor(tmp_path: Path, mo
     gc.collect()
     before = set(os.listdir("/proc/self/fd"))
     BootKeys(seeded(6), NOW_MS)
-    assert set(os.listdir("/proc/self/fd")) == before
+    # Fewer is no leak: what an earlier test left may be closed meanwhile.
+    assert set(os.listdir("/proc/self/fd")) <= before
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from support.enclave_path import Harness, SessionKeys, start
+from support.waiting import PATIENCE_S
 
 PODS = "/api/v1/namespaces/dev/pods"
 EXECUTED = frozenset(
@@ -100,7 +101,7 @@ async def test_a_request_that_can_be_read_in_two_ways_is_never_executed(
 ) -> None:
     reader, writer = await path.connect()
     writer.write(signed_head(path, session, extra) + body)
-    answer = await asyncio.wait_for(path.read(reader), 5)
+    answer = await asyncio.wait_for(path.read(reader), PATIENCE_S)
     assert 400 <= answer.status < 500
     assert answer.cause
     assert answer.signed is not None
@@ -146,7 +147,7 @@ async def test_a_second_request_behind_the_first_is_not_executed(path: Harness, 
     for data in (first + second, first + b"GET /"):
         reader, writer = await path.connect()
         writer.write(data)
-        await asyncio.wait_for(path.read(reader), 5)
+        await asyncio.wait_for(path.read(reader), PATIENCE_S)
         writer.transport.abort()
     assert all(seen.method == "GET" for seen in path.api.seen)
 
@@ -260,7 +261,7 @@ async def test_however_a_request_is_mutated_only_what_was_signed_is_executed(
     reader, writer = await path.connect()
     writer.write(bytes(data))
     try:
-        answer = await asyncio.wait_for(path.read(reader), 0.3)
+        answer = await asyncio.wait_for(path.read(reader), 1)
         assert answer.signed is not None
     except (TimeoutError, asyncio.IncompleteReadError):
         # The mutant is an unfinished request: nothing to answer yet.
