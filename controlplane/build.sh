@@ -19,18 +19,18 @@ command -v go >/dev/null || {
 
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-# A user's own Go settings change the bytes (GOFLAGS, GOAMD64) and must not
-# reach the build; where modules and objects are kept must.
+# A user's own Go settings change the bytes (GOFLAGS, GOAMD64) or end the build
+# (GO111MODULE) and must not reach it; where modules and objects are kept must.
 for name in GOPROXY GOSUMDB GONOSUMDB GONOSUMCHECK GOPRIVATE GONOPROXY GOMODCACHE GOCACHE; do
 	value="$(go env "$name" 2>/dev/null || true)"
 	[ -z "$value" ] || export "$name=$value"
 done
-export GOENV=off GOWORK=off GOTOOLCHAIN=local GOFLAGS=-mod=readonly
+export GOENV=off GOWORK=off GOTOOLCHAIN=local GOFLAGS=-mod=readonly GO111MODULE=on GODEBUG=
 export GOOS=linux GOARCH=amd64 GOAMD64=v1 CGO_ENABLED=0 GOEXPERIMENT= GOFIPS140=off
 
 hash="$({
 	go version
-	find . -name '*.go' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+	find . \( -name '*.go' -o -name '*.s' -o -name '*.syso' \) -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
 	sha256sum go.mod go.sum build.sh
 } | sha256sum | cut -c1-32)"
 folder="${XDG_CACHE_HOME:-$HOME/.cache}/daas/controlplane/$hash"

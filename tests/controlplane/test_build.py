@@ -34,8 +34,21 @@ def test_another_path_and_other_go_settings_give_the_same_bytes(tmp_path: Path) 
         GOCACHE=objects,
         GOFLAGS="-buildvcs=false -tags=x",
         GOAMD64="v3",
+        GO111MODULE="off",
     )
     assert here == there
+
+
+def test_builds_at_the_same_time_leave_one_whole_program_and_nothing_else(tmp_path: Path) -> None:
+    objects = subprocess.run(["go", "env", "GOCACHE"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
+    environment = {**os.environ, "XDG_CACHE_HOME": str(tmp_path), "GOCACHE": objects}
+    command = [CONTROLPLANE / "build.sh", "fakecri"]
+    builds = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = {build.communicate()[0].splitlines()[-1] for build in builds}
+    assert [build.returncode for build in builds] == [0, 0]
+    (program,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    assert said == {str(program)}
+    assert "socket" in subprocess.run([program, "--help"], capture_output=True, text=True, timeout=30).stderr
 
 
 def test_an_unknown_target_is_refused() -> None:
