@@ -441,17 +441,17 @@ async def test_kubectl_prints_refusals_as_kubernetes_own(user: User, tmp_path: P
         code, output = await kubectl("get", "namespaces", "-o", "name")
         assert (code, "namespace/default" in output) == (0, True), output
         code, output = await kubectl("create", "token", "default")
-        assert code == 1
-        assert "service-account tokens are not issued to users" in output
+        assert code == 1, output
+        assert "service-account tokens are not issued to users" in output, output
         code, output = await kubectl("get", "--raw", "/metrics")
-        assert code == 1
+        assert code == 1, output
         assert "Error from server (Forbidden)" in output
         secret = yaml.safe_dump(thing("v1", "Secret", "e2e-kubectl", type="bootstrap.kubernetes.io/token")).encode()
         for arguments in (["create"], ["apply"], ["apply", "--server-side"]):
             code, output = await kubectl(*arguments, "-f", "-", stdin=secret)
-            assert code == 1
+            assert code == 1, output
             assert "Forbidden" in output or "forbidden" in output
-            assert "daas-token-secrets" in output
+            assert "daas-token-secrets" in output, output
         code, output = await kubectl("auth", "can-i", "impersonate", "users")
         assert (code, output.strip().splitlines()[-1]) == (1, "no")
 
