@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from .errors import RefusedError
+
 DEFAULT_HOME = Path(".local/state/daas")
 """Relative to the user's home folder."""
 
@@ -98,8 +100,17 @@ class Home:
         return (self.root, self.keys, self.enclave, self.host, self.gateway, self.run, self.logs)
 
     def create(self) -> None:
-        """Makes the folders with mode 0700; a root that others may read is closed to them."""
+        """Makes the folders with mode 0700; one that others may read is closed to them.
+
+        Raises RefusedError for a folder of another user: its owner could exchange what is put there.
+        """
         for folder in self.folders():
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if folder.stat().st_mode & 0o077:
+            state = folder.stat()
+            if os.name == "posix" and state.st_uid != os.geteuid():
+                raise RefusedError(
+                    f"{folder} belongs to user {state.st_uid}, not to you ({os.geteuid()})",
+                    "export DAAS_HOME=<a folder of yours>",
+                )
+            if state.st_mode & 0o077:
                 folder.chmod(0o700)

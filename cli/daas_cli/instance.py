@@ -26,6 +26,8 @@ ID_BYTES = 32
 MAX_SOCKET_PATH = 100
 """Unix socket paths end at 108 bytes on Linux and 104 elsewhere; some room is left for names."""
 LONGEST_SOCKET_NAME = "enclave-log.sock"
+RUN_DIR_PREFIX = "daas-run-"
+"""Of the temporary folder that holds the sockets of a home whose own path is too long."""
 PORTS = range(20000, 32000)
 """Below the range from which the kernel takes ports for outgoing connections, so that no connection of the API server
 sits on a stored port when an instance starts again."""
@@ -151,8 +153,13 @@ def with_run_dir(instance: Instance, home: Home) -> Instance:
     if len(os.fsencode(folder / LONGEST_SOCKET_NAME)) > MAX_SOCKET_PATH or not _private(folder):
         folder = home.run
     if len(os.fsencode(folder / LONGEST_SOCKET_NAME)) > MAX_SOCKET_PATH:
-        folder = Path(tempfile.mkdtemp(prefix="daas-run-"))
+        folder = Path(tempfile.mkdtemp(prefix=RUN_DIR_PREFIX))
     return replace(instance, run_dir=str(folder))
+
+
+def own_run_dir(folder: Path) -> bool:
+    """Whether it is a folder that `with_run_dir` made outside the home."""
+    return folder.name.startswith(RUN_DIR_PREFIX) and _private(folder)
 
 
 def _private(folder: Path) -> bool:

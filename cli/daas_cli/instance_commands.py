@@ -52,7 +52,7 @@ def down_command(
         question = f"Remove {home.root} with everything in it: cluster state, receipts, policy and keys?"
         if as_json or not typer.confirm(question, default=False):
             raise RefusedError("nothing was stopped or removed", "answer yes, or give --yes")
-    was_running, killed = up.stop(home)
+    was_running, killed = up.stop(home, purging=purge)
     left = up.purge(home) if purge else []
     if as_json:
         print_json({"stopped": was_running, "killed": killed, "purged": purge, "left": left})
@@ -62,7 +62,7 @@ def down_command(
     if killed:
         console.print(f"[yellow]{killed} processes did not stop in time and were killed[/]")
     if purge:
-        console.print(f"removed the state in {escape(str(home.root))}")
+        console.print(f"removed the instance's state in {escape(str(home.root))}")
         if left:
             console.print(f"[yellow]left there, because daas did not make it: {escape(', '.join(left))}[/]")
     elif home.root.is_dir():

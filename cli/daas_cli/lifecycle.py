@@ -16,7 +16,7 @@ from typing import Any
 from . import processes
 from .errors import RefusedError
 from .home import Home
-from .instance import Instance
+from .instance import Instance, own_run_dir
 from .processes import ProcessId
 
 STARTED = ("host", "gateway")
@@ -140,7 +140,10 @@ def stop(home: Home, instance: Instance | None) -> list[ProcessId]:
 
 
 def _remove_run_files(home: Home, instance: Instance | None) -> None:
-    folders = {home.run} | ({Path(instance.run_dir)} if instance is not None else set())
+    folders = {home.run}
+    # instance.json may have been copied or written by somebody else: no other folder is removed on its word.
+    if instance is not None and own_run_dir(Path(instance.run_dir)):
+        folders.add(Path(instance.run_dir))
     for folder in folders:
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(folder)

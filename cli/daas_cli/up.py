@@ -244,12 +244,20 @@ def _last_words(home: Home, sizes: Mapping[str, int]) -> tuple[str, ...]:
     return tuple(shown)
 
 
-def stop(home: Home) -> tuple[bool, int]:
-    """`daas down`: whether anything was running, and how many processes had to be killed."""
+def stop(home: Home, *, purging: bool = False) -> tuple[bool, int]:
+    """`daas down`: whether anything was running, and how many processes had to be killed.
+
+    Raises UnreadableError for a damaged instance.json; when `purging` the records of the processes have to do.
+    """
     if not home.root.is_dir():
         return False, 0
     with instance.locked(home):
-        known = instance.load(home)
+        try:
+            known = instance.load(home)
+        except UnreadableError:
+            if not purging:
+                raise
+            known = None
         was = not lifecycle.running(home).none or bool(known and processes.of_instance(known.instance))
         return was, len(lifecycle.stop(home, known))
 
@@ -257,10 +265,22 @@ def stop(home: Home) -> tuple[bool, int]:
 def purge(home: Home) -> list[str]:
     """Removes the state of a stopped instance: only what `daas` puts there, so a wrong DAAS_HOME costs nothing else.
 
-    Returns what was left because it is not ours. Raises RefusedError while something runs.
+    Where no instance was ever made (no instance.json) folders named as ours may be anybody's: then only what shows that
+    it is ours goes. Returns what was left because it is not ours. Raises RefusedError while something runs.
     """
     if not lifecycle.running(home).none:
         raise RefusedError("the instance is running", "stop it first: `daas down`")
+    if home.instance.exists():
+        _remove_instance(home)
+    else:
+        _remove_traces(home)
+    left = sorted(os.listdir(home.root)) if home.root.is_dir() else []
+    if not left and home.root.is_dir():
+        home.root.rmdir()
+    return left
+
+
+def _remove_instance(home: Home) -> None:
     for path in (
         *(home.keys, home.enclave, home.host, home.gateway, home.run, home.logs, home.development_ca),
         *(home.config, home.policy, home.measurements, home.kubeconfig, home.instance, home.lock),
@@ -270,7 +290,16 @@ def purge(home: Home) -> list[str]:
             path.unlink()
         elif path.is_dir():
             shutil.rmtree(path)
-    left = sorted(os.listdir(home.root)) if home.root.is_dir() else []
-    if not left and home.root.is_dir():
-        home.root.rmdir()
-    return left
+
+
+def _remove_traces(home: Home) -> None:
+    """Keys that are ours by their content, and empty folders."""
+    if not home.keys.is_symlink():
+        for path in home.keys.glob("*.json"):
+            with contextlib.suppress(ValueError, OSError):
+                user_keys.load_key(path)
+                path.unlink()
+    home.lock.unlink(missing_ok=True)
+    for folder in home.folders()[1:]:
+        with contextlib.suppress(OSError):
+            folder.rmdir()

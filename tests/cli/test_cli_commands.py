@@ -209,11 +209,33 @@ def test_purge_removes_what_is_ours_and_nothing_else(daas: Daas) -> None:
     assert not daas.root.exists()
 
 
+def test_purge_of_a_wrong_home_removes_nobodys_folders(daas: Daas) -> None:
+    for name in ("keys", "logs", "host", "enclave"):
+        (daas.root / name).mkdir(parents=True)
+        (daas.root / name / "work.json").write_text("years of work")
+    (daas.root / "gateway.json").write_text("{}")
+    done = daas("down", "--purge", "--yes")
+    assert done.returncode == 0
+    assert "gateway.json" in done.stdout
+    assert [(daas.root / name / "work.json").exists() for name in ("keys", "logs", "host", "enclave")] == [True] * 4
+
+
+def test_a_damaged_instance_can_be_purged_as_its_error_says(daas: Daas) -> None:
+    daas.root.mkdir()
+    (daas.root / "instance.json").write_text("{")
+    refused = daas("down")
+    assert refused.returncode == 2
+    assert "--purge" in refused.stderr
+    assert daas("down", "--purge", "--yes").returncode == 0
+    assert not daas.root.exists()
+
+
 def test_purge_follows_no_link_out_of_the_home(daas: Daas, tmp_path: Path) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").write_text("kept")
     daas.root.mkdir()
+    (daas.root / "instance.json").write_text("{}")
     (daas.root / "logs").symlink_to(outside)
     up.purge(Home(daas.root))
     assert (outside / "file").read_text() == "kept"

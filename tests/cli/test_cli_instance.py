@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import stat
 from dataclasses import replace
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daas_cli import instance
+from daas_cli import instance, lifecycle
 from daas_cli.errors import RefusedError, UnreadableError
 from daas_cli.home import Home
 
@@ -119,6 +120,23 @@ def test_a_run_folder_that_others_may_enter_is_not_used(tmp_path: Path) -> None:
     placed = instance.with_run_dir(replace(instance.create(home, 0), run_dir=str(shared)), home)
     assert placed.run_dir != str(shared)
     Path(placed.run_dir).rmdir()
+
+
+def test_stopping_removes_no_folder_on_the_word_of_instance_json(home: Home, tmp_path: Path) -> None:
+    precious = tmp_path / "documents"
+    precious.mkdir(mode=0o700)
+    made = tmp_path / f"{instance.RUN_DIR_PREFIX}x"
+    made.mkdir(mode=0o700)
+    for folder in (precious, made):
+        lifecycle.stop(home, replace(instance.create(home, 0), run_dir=str(folder)))
+    assert precious.is_dir()
+    assert not made.exists()
+
+
+def test_a_home_of_another_user_is_refused(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: home.root.stat().st_uid + 1)
+    with pytest.raises(RefusedError, match="belongs to user"):
+        home.create()
 
 
 def test_a_short_home_keeps_its_sockets_inside() -> None:
