@@ -33,6 +33,8 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from daas_protocol.grant import parse_grant
+
 from .errors import UnreadableError
 
 VERSION = 1
@@ -119,6 +121,13 @@ class Settings(_Strict):
     enclave: EnclaveSettings = EnclaveSettings()
     control_plane: ControlPlaneSettings = ControlPlaneSettings()
 
+    @field_validator("scope")
+    @classmethod
+    def _grants(cls, texts: list[str]) -> list[str]:
+        for text in texts:
+            parse_grant(text)
+        return texts
+
 
 class _UniqueLoader(yaml.SafeLoader):
     """Safe YAML in which a key that stands twice is an error, not a choice."""
@@ -127,6 +136,8 @@ class _UniqueLoader(yaml.SafeLoader):
 def _unique_mapping(loader: _UniqueLoader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.YAMLError("a field has no plain name")
         if key.value in seen:
             raise yaml.YAMLError(f"the field {key.value!r} stands twice")
         seen.add(key.value)
@@ -143,7 +154,7 @@ def _explain(problem: ValidationError, source: str) -> UnreadableError:
         text = "is not a known field" if item["type"] == "extra_forbidden" else item["msg"]
         lines.append(f"{field}: {text}")
     return UnreadableError(
-        f"{source}: {'; '.join(lines)}", "correct the field; README.md and `daas up --help` name them all"
+        f"{source}: {'; '.join(lines)}", "correct the field; README.md shows them all with their defaults"
     )
 
 
@@ -153,7 +164,8 @@ def parse(data: bytes, environment: Mapping[str, str], source: str = "daas.yaml"
         raise UnreadableError(f"{source} is larger than {MAX_BYTES} bytes", "is it the right file?")
     try:
         document = yaml.load(data, Loader=_UniqueLoader)  # noqa: S506  (a SafeLoader)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as problem:
+    except (yaml.YAMLError, ValueError, RecursionError) as problem:
+        # A ValueError is a date or number that has the form of one and is none.
         raise UnreadableError(f"{source} is not YAML: {problem}", "correct or remove the file") from None
     if not isinstance(document, dict):
         raise UnreadableError(f"{source} must be a mapping that starts with `version: {VERSION}`", "correct the file")

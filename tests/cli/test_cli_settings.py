@@ -59,9 +59,13 @@ def test_the_example_in_the_readme_is_the_defaults() -> None:
         ("version: 1\ncontrol_plane: {kind: k3s}", "control_plane"),
         ("version: 1\nkey: ../../etc/passwd", "key"),
         ("version: 1\nscope: []", "scope"),
+        ("version: 1\nscope: [everything]", "scope"),
         ("version: 1\nkey: a\nkey: b", "stands twice"),
         ("- 1", "mapping"),
         ("version: [", "not YAML"),
+        ("version: 1\nkey: 2024-13-45", "not YAML"),
+        ("version: 1\n? [a]\n: b", "not YAML"),
+        ("version: " + "9" * 5000, "not YAML"),
         ("version: !!python/object/apply:os.system ['true']", "not YAML"),
     ],
 )
