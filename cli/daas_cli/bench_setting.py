@@ -7,7 +7,6 @@ import http.client
 import json
 import os
 import re
-import resource
 import selectors
 import shutil
 import subprocess
@@ -180,6 +179,8 @@ class MachineClock:
         first = Path("/proc/stat").read_text().split("\n", 1)[0]
         ticks = [int(field) for field in first.split()[1:9]]
         hertz = os.sysconf("SC_CLK_TCK")
+        import resource  # not on Windows, where the other commands must work
+
         ended = resource.getrusage(resource.RUSAGE_CHILDREN)
         idle = ticks[3] + ticks[4]
         return cls((sum(ticks) - idle) / hertz, sum(ticks) / hertz, ended.ru_utime + ended.ru_stime)

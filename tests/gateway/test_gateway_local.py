@@ -292,6 +292,8 @@ for module in pkgutil.iter_modules(daas_gateway.__path__):
     if module.name != "__main__":
         importlib.import_module("daas_gateway." + module.name)
 import daas_gateway.__main__
+# Keys, receipts and their verification are reached through the command.
+import daas_cli.main
 assert not [name for name in sys.modules if name.split(".")[0] in ("fcntl", "uvloop")]
 print("imported")
 """
