@@ -16,9 +16,13 @@ from typing import Final
 import structlog
 
 from daas_gateway.app import Gateway
+from daas_gateway.channel import MAX_TOTAL
 from daas_gateway.config import GatewayConfig, load_config
-from daas_protocol.transport.tuning import settle_garbage_collector
+from daas_gateway.server import MAX_CONNECTIONS
+from daas_protocol.transport.tuning import allow_descriptors, settle_garbage_collector
 
+SPARE_DESCRIPTORS: Final = 128
+"""Listeners, receipts, log, scrapers, handshakes under way."""
 SWITCH_SECONDS: Final = 0.0005
 
 
@@ -70,6 +74,9 @@ def main(arguments: list[str]) -> int:
             runner = asyncio.Runner()
         else:
             runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        needed = MAX_CONNECTIONS + MAX_TOTAL + SPARE_DESCRIPTORS
+        if (allowed := allow_descriptors(needed)) < needed:
+            log.warning("few_descriptors", needed=needed, allowed=allowed)
         settle_garbage_collector()
         with runner, suppress(KeyboardInterrupt):
             runner.run(run(config))

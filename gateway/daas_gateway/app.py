@@ -19,7 +19,7 @@ from daas_gateway.cache import AnswerCache
 from daas_gateway.channel import ChannelPool, client_tls, dial_enclave
 from daas_gateway.config import ConfigInvalid, GatewayConfig
 from daas_gateway.credential import CredentialCheck, ensure_credential
-from daas_gateway.exchange import MAX_UNARY_BYTES, Exchange, json_body
+from daas_gateway.exchange import MAX_UNARY_BYTES, Answer, Exchange, json_body
 from daas_gateway.filters import RequestFilter
 from daas_gateway.forward import Forwarder
 from daas_gateway.local_tls import ensure_local_tls
@@ -40,6 +40,8 @@ GAUGES_SECONDS: Final = 2.0
 DRAIN_SECONDS: Final = 2.0
 """For answers under way when the gateway is stopped; watches do not end by themselves and are cut after it."""
 RENEW_CHECK_SECONDS: Final = 3600.0
+STATUS_SECONDS: Final = 8.0
+"""`daas status` waits 10 s: what hangs must be named by then."""
 
 log = structlog.get_logger("daas.gateway")
 
@@ -190,25 +192,37 @@ class Gateway:
 
     def _equivocated(self, boot_id: bytes, problem: errors.GatewayError) -> None:
         self.metrics.equivocations.inc()
-        self.cache.clear()
-        self.pool.retire(boot_id, problem)
+        self._disown(boot_id, problem)
 
     def _late_conflict(self, receipt: KeptReceipt) -> None:
         """From the writer's thread: a repeat too old for memory. What memory found itself is retired already."""
         problem = errors.EquivocationFound(f"one content at sequence {receipt.sequence}", receipt.leaf)
         if self._loop is not None:
             with suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.pool.retire, receipt.boot_id, problem)
+                self._loop.call_soon_threadsafe(self._disown, receipt.boot_id, problem)
+
+    def _disown(self, boot_id: bytes, problem: errors.GatewayError) -> None:
+        self.cache.clear()
+        self.pool.retire(boot_id, problem)
 
     def _store_failed(self, problem: BaseException) -> None:
         log.error("receipt_store_failed", error=type(problem).__name__, message=str(problem))
 
     # ---- local endpoints
 
+    async def _fetch_status(self) -> Answer:
+        try:
+            async with asyncio.timeout(STATUS_SECONDS):
+                return await self.forwarder.fetch(ask("GET", "/daas/v1/status", "application/json"))
+        except TimeoutError:
+            raise errors.AnswerTimeout(
+                f"no status of the enclave within {STATUS_SECONDS:g} s: host or enclave hangs"
+            ) from None
+
     async def _ready(self) -> tuple[int, bytes]:
         """Ready means that a request would be executed now, as the enclave itself says."""
         try:
-            answer = await self.forwarder.fetch(ask("GET", "/daas/v1/status", "application/json"))
+            answer = await self._fetch_status()
             phase = _phase(answer.body)
             if phase != "Serving":
                 raise errors.EnclaveUnreachable(f"the enclave is {phase}, not Serving: wait, or see `daas status`")
@@ -220,7 +234,7 @@ class Gateway:
         enclave: object = None
         problem: errors.GatewayError | None = None
         try:
-            answer = await self.forwarder.fetch(ask("GET", "/daas/v1/status", "application/json"))
+            answer = await self._fetch_status()
             enclave = {"status": answer.status, "body": answer.body.decode("utf-8", "replace")}
         except errors.GatewayError as error:
             problem = error

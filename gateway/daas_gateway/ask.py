@@ -75,7 +75,7 @@ def ask_of(request: Request) -> Ask:
             if content_type:
                 raise errors.RequestMalformed("Content-Type appears more than once")
             content_type = value
-        elif name in _REFUSED and value.lower() != b"identity":
+        elif name in _REFUSED and (name, value.lower()) != (b"content-encoding", b"identity"):
             raise errors.HeaderRefused(f"header {name.decode('ascii')} is refused: {_REFUSED[name]}")
         elif name.startswith(b"impersonate-"):
             raise errors.HeaderRefused(f"header {errors.shown(name.decode('latin-1'))} is refused: {_IMPERSONATION}")

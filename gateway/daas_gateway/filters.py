@@ -103,7 +103,8 @@ class RequestFilter:
         if (pattern := _matching(self._reject_paths, decoded, path)) is not None:
             return PathRejected(
                 f"path {shown(path)} matches {pattern!r} of reject_paths; "
-                "to allow it take that pattern out of 'reject_paths' in the gateway's configuration"
+                "to allow it take that pattern out of 'reject_paths' in the gateway's configuration "
+                "(for exec and attach daas.yaml has 'allow_exec')"
             )
         if _matching(self._accept_paths, decoded) is None:
             return PathNotAccepted(

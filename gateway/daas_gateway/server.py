@@ -17,21 +17,44 @@ from daas_gateway.forward import Forwarder
 from daas_gateway.metrics import Metrics
 from daas_gateway.relay import Cut
 from daas_protocol.kube_status import CONTENT_TYPE, status_body
-from daas_protocol.transport.http1 import Answer, Header, HttpRefused, Limits, Request, ServerConnection
+from daas_protocol.transport.http1 import (
+    Answer,
+    Header,
+    HttpRefused,
+    Limits,
+    RepeatedHeader,
+    Request,
+    ServerConnection,
+)
 
 LIMITS: Final = Limits(allow_chunked=True, continue_bodies=True)
 MAX_CONNECTIONS: Final = 1024
 """Twice the channels to the enclave: more clients than that can only wait."""
 LOCAL_PREFIX: Final = b"/daas/"
 JSON_HEADERS: Final[list[Header]] = [(b"content-type", CONTENT_TYPE.encode("ascii"))]
+KNOWN: Final = "known"
+"""In a connection's state: it has carried this gateway's credential."""
 
 LocalEndpoint = Callable[[], Awaitable[tuple[int, bytes]]]
 
 log = structlog.get_logger("daas.gateway")
 
 
+class CredentialRefused(HttpRefused):
+    """No credential of this gateway: refused with the head, so that no stranger's body is ever held."""
+
+    status = 401
+    reason = "Unauthorized"
+
+    def __init__(self, problem: errors.CredentialMissing) -> None:
+        super().__init__(str(problem))
+        self.problem = problem
+
+
 def refuse(refused: HttpRefused) -> Answer:
-    """A refusal of the HTTP itself as a Status."""
+    """A refusal of the HTTP itself, or of who asks, as a Status."""
+    if isinstance(refused, CredentialRefused):
+        return refused.status, [*JSON_HEADERS, (b"www-authenticate", b"Bearer")], refused.problem.status()
     message = f"daas gateway: {refused}"
     body = status_body(refused.status, refused.reason, message, ((type(refused).__name__, message),))
     return refused.status, JSON_HEADERS, body
@@ -53,20 +76,42 @@ class LocalServer:
         self._filter = request_filter
         self._local = local
         self._metrics = metrics
-        self._connections: set[ServerConnection] = set()
+        self._connections: dict[ServerConnection, None] = {}
         self._under_way = 0
         self._quiet = asyncio.Event()
         self._quiet.set()
 
     def connection(self) -> ServerConnection:
         """A protocol for one accepted connection."""
-        return ServerConnection(self.handle, refuse, LIMITS, on_open=self._open, on_close=self._connections.discard)
+        return ServerConnection(
+            self.handle,
+            refuse,
+            LIMITS,
+            on_open=self._open,
+            on_close=lambda closed: self._connections.pop(closed, None),
+            on_head=self._admit,
+        )
 
     def _open(self, connection: ServerConnection) -> bool:
         if len(self._connections) >= MAX_CONNECTIONS:
-            return False
-        self._connections.add(connection)
+            # Anybody on this machine can connect: those without the credential make room, the oldest first.
+            stranger = next((one for one in self._connections if KNOWN not in one.state), None)
+            if stranger is None:
+                return False
+            del self._connections[stranger]
+            stranger.abort()
+        self._connections[connection] = None
         return True
+
+    def _admit(self, connection: ServerConnection, headers: list[Header]) -> None:
+        given = [value for name, value in headers if name == b"authorization"]
+        if len(given) > 1:
+            raise RepeatedHeader("Authorization appears more than once")
+        refusal = self._credential.check(given[0] if given else None)
+        if refusal is not None:
+            self._metrics.refused.inc()
+            raise CredentialRefused(refusal)
+        connection.state[KNOWN] = True
 
     async def handle(self, request: Request, client: ServerConnection) -> None:
         """Answers one request. Never hands on anything that was not verified."""
@@ -81,18 +126,11 @@ class LocalServer:
 
     async def _handle(self, request: Request, client: ServerConnection) -> None:
         try:
-            authorization = host = None
-            for name, value in request.headers:
-                if name == b"authorization":
-                    if authorization is not None:
-                        raise errors.RequestMalformed("Authorization appears more than once")
-                    authorization = value
-                elif name == b"host":
-                    host = value
-            refusal = self._credential.check(authorization) or self._filter.check(
+            host = next((value for name, value in request.headers if name == b"host"), b"")
+            refusal = self._filter.check(
                 request.method,
                 request.target.partition(b"?")[0].decode("latin-1"),
-                (host or b"").decode("latin-1"),
+                host.decode("latin-1"),
             )
             if refusal is not None:
                 self._metrics.refused.inc()

@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -17,6 +16,7 @@ import structlog
 from daas_host.app import Host
 from daas_host.config import HostConfig
 from daas_host.process import become_subreaper
+from daas_protocol.transport.tuning import allow_descriptors
 
 SPARE_DESCRIPTORS: Final = 128
 """Listeners, log, tiles, the enclave's output, scrapers."""
@@ -48,22 +48,14 @@ def loop_factory() -> Callable[[], asyncio.AbstractEventLoop]:
     return uvloop.new_event_loop
 
 
-def allow_descriptors(needed: int) -> None:
-    """Raises the soft limit on open files as far as the hard one lets it: each carried connection has two."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
-    allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
-    if allowed < needed:
-        log.warning("few_descriptors", needed=needed, allowed=allowed)
-
-
 def run(config: HostConfig) -> None:
     """Until SIGTERM, SIGINT or SIGHUP; a second signal while stopping changes nothing, the stop is bounded in time."""
     configure_logging()
     os.umask(0o077)
-    allow_descriptors(2 * config.limits.max_connections + SPARE_DESCRIPTORS)
+    # Each carried connection has two.
+    needed = 2 * config.limits.max_connections + SPARE_DESCRIPTORS
+    if (allowed := allow_descriptors(needed)) < needed:
+        log.warning("few_descriptors", needed=needed, allowed=allowed)
     adopting = become_subreaper()
     # What was imported stays for ever: the collector need not look at it again and again.
     gc.freeze()

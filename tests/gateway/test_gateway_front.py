@@ -20,7 +20,7 @@ from daas_gateway.kubeconfig import kubeconfig_text, write_kubeconfig
 from daas_gateway.local_tls import LocalTlsUnusable, ensure_local_tls
 from daas_gateway.private_files import PrivateFileExposed
 from support.enclave_double import World
-from support.gateway_client import Client
+from support.gateway_client import Client, read_reply
 from support.waiting import PATIENCE_S
 
 
@@ -38,6 +38,30 @@ async def test_without_the_credential_nothing_is_asked(world: World, client: Cli
         assert (reply.status, reply.reason) == (401, "Unauthorized")
         assert reply.headers["www-authenticate"] == "Bearer"
     assert world.double.challenges == []
+
+
+async def test_a_stranger_is_refused_before_its_body_is_taken(world: World, client: Client) -> None:
+    reader, writer = await client.open()
+    writer.write(client.head("POST", "/api/v1/x", {"Authorization": "Bearer x", "Expect": "100-continue"}, 3_000_000))
+    reply = await read_reply(reader)
+    assert (reply.status, reply.reason) == (401, "Unauthorized")
+    assert await asyncio.wait_for(reader.read(), PATIENCE_S) == b""
+    writer.close()
+
+
+async def test_strangers_make_room_for_whoever_has_the_credential(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daas_gateway.server.MAX_CONNECTIONS", 3)
+    known_reader, known = await client.open()
+    known.write(client.head("GET", "/api"))
+    assert (await read_reply(known_reader)).status == 200
+    strangers = [await client.open() for _ in range(4)]
+    assert (await client.get("/api")).status == 200
+    known.write(client.head("GET", "/api"))
+    assert (await read_reply(known_reader)).status == 200
+    for _, writer in [*strangers, (known_reader, known)]:
+        writer.close()
 
 
 async def test_two_credentials_in_one_request_are_refused(world: World, client: Client) -> None:
@@ -210,3 +234,20 @@ async def test_the_gateway_listens_on_loopback_only(start) -> None:
 
     with pytest.raises(ConfigInvalid, match="loopback"):
         await start(listen=Endpoint.parse("tcp:0.0.0.0:0"))
+
+
+# ---- local endpoints
+
+
+async def test_a_status_behind_a_host_that_hangs_is_named_in_time(start, monkeypatch: pytest.MonkeyPatch) -> None:
+    from daas_protocol.transport.endpoint import Endpoint
+
+    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    monkeypatch.setattr("daas_gateway.app.STATUS_SECONDS", 0.1)
+    _, client = await start(host=Endpoint.parse(f"tcp:127.0.0.1:{port}"))
+    shown = await client.get("/daas/local/status")
+    assert shown.json()["problem"]["reason"] == "AnswerTimeout"
+    ready = await client.get("/daas/local/ready")
+    assert (ready.status, ready.reason) == (504, "AnswerTimeout")
+    silent.close()

@@ -244,3 +244,14 @@ def test_bytes_that_are_no_bundle_are_refused_by_name(data: bytes) -> None:
 @settings(max_examples=100)
 def test_a_bundle_survives_export(bundle: Bundle) -> None:
     assert parse_bundle(export_bundle(bundle)) == bundle
+
+
+async def test_equivocation_that_the_store_finds_ends_cached_answers_too(world: World, start) -> None:
+    gateway, client = await start(cache_ttl_ms=3_600_000)
+    await client.get("/api/v1/x")
+    assert (await client.get("/api/v1/x")).headers["daas-cache"] == "hit"
+    gateway.store.flush()
+    kept = list_receipts(gateway._config.receipts_db, target="/api/v1/x")
+    gateway._late_conflict(kept[0].receipt)
+    reply = await client.get("/api/v1/x")
+    assert (reply.status, reply.reason) == (502, "EquivocationFound")

@@ -314,6 +314,30 @@ def test_the_program_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> No
     assert json.loads(refused.stderr.splitlines()[-1])["error"] == "ConfigInvalid"
 
 
+_LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+import daas_gateway.__main__ as program
+async def run(config):
+    print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+program.run = run
+program.load_config = lambda path: None
+sys.exit(program.main(["unused"]))
+"""
+
+
+def test_the_program_allows_itself_as_many_files_as_it_has_connections() -> None:
+    import resource
+
+    from daas_gateway.channel import MAX_TOTAL
+    from daas_gateway.server import MAX_CONNECTIONS
+
+    done = subprocess.run([sys.executable, "-c", _LIMITED], capture_output=True, text=True, check=True)
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    needed = MAX_CONNECTIONS + MAX_TOTAL
+    assert int(done.stdout) >= (needed if hard == resource.RLIM_INFINITY else min(needed, hard))
+
+
 async def test_metrics_have_their_stable_names(world: World, start) -> None:
     from prometheus_client import generate_latest
 

@@ -56,6 +56,13 @@ async def test_headers_that_change_what_a_request_does_are_refused(world: World,
     assert world.double.seen == []
 
 
+@pytest.mark.parametrize("name", ["If-Match", "If-Unmodified-Since", "X-HTTP-Method-Override"])
+async def test_only_the_encoding_may_be_called_identity(world: World, client: Client, name: str) -> None:
+    assert (await client.ask("GET", "/api", headers={"Content-Encoding": "identity"})).status == 200
+    assert (await client.ask("GET", "/api", headers={name: "identity"})).reason == "HeaderRefused"
+    assert len(world.double.seen) == 1
+
+
 async def test_a_chunked_body_arrives_whole(world: World, client: Client) -> None:
     reader, writer = await client.open()
     writer.write(client.head("POST", "/api/v1/x", {"Content-Length": None, "Transfer-Encoding": "chunked"}))

@@ -67,7 +67,8 @@ class ServerConnection(asyncio.Protocol):
     """Parses requests, runs `handler(request, self)` for each, and offers it the ways to answer.
 
     The handler answers exactly once by `send`, by `start` + `write`... + `finish`, or by `switch`.
-    `refuse` turns a refusal of the HTTP itself into an answer, after which the connection closes.
+    `refuse` turns a refusal of the HTTP itself into an answer, after which the connection closes. `on_head` is shown
+    each request's headers before its body is taken, and may raise HttpRefused.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class ServerConnection(asyncio.Protocol):
         *,
         on_open: Callable[[ServerConnection], bool] | None = None,
         on_close: Callable[[ServerConnection], None] | None = None,
+        on_head: Callable[[ServerConnection, list[Header]], None] | None = None,
         budget: BodyBudget | None = None,
     ) -> None:
         self._handler = handler
@@ -85,6 +87,7 @@ class ServerConnection(asyncio.Protocol):
         self._limits = limits
         self._on_open = on_open
         self._on_close = on_close
+        self._on_head = on_head
         self._budget = budget
         self._body_size = 0
         self._flow = FlowControl()
@@ -225,6 +228,8 @@ class ServerConnection(asyncio.Protocol):
         size = len(self._target) + sum(len(k) + len(v) + 4 for k, v in self._headers)
         if size > self._limits.head_bytes:
             raise HeadTooLarge(f"request head of {size} bytes, at most {self._limits.head_bytes}")
+        if self._on_head is not None:
+            self._on_head(self, self._headers)
         if self._limits.continue_bodies and any(
             name == b"expect" and value.lower() == b"100-continue" for name, value in self._headers
         ):
