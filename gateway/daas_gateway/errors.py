@@ -36,10 +36,13 @@ class GatewayError(Exception):
         """The Status reason: the name of the check."""
         return type(self).__name__
 
+    def text(self) -> str:
+        """This error as a sentence for people, with who says it."""
+        return f"daas gateway: {self}"
+
     def status(self) -> bytes:
         """This error as the JSON of a Kubernetes Status."""
-        message = f"daas gateway: {self}"
-        return status_body(self.code, self.reason, message, ((self.reason, message),))
+        return status_body(self.code, self.reason, self.text(), ((self.reason, self.text()),))
 
 
 class CheckFailed(GatewayError):

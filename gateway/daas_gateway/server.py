@@ -32,6 +32,10 @@ MAX_CONNECTIONS: Final = 1024
 """Twice the channels to the enclave: more clients than that can only wait."""
 LOCAL_PREFIX: Final = b"/daas/"
 JSON_HEADERS: Final[list[Header]] = [(b"content-type", CONTENT_TYPE.encode("ascii"))]
+TEXT_HEADERS: Final[list[Header]] = [(b"content-type", b"text/plain; charset=utf-8")]
+DISCOVERY: Final = b"apidiscovery.k8s.io"
+"""In the Accept of clients that ask for discovery, which kubectl does first of all and without reading a Status: of an
+error it shows the body if that is text, else "unknown"."""
 KNOWN: Final = "known"
 """In a connection's state: it has carried this gateway's credential."""
 
@@ -134,7 +138,7 @@ class LocalServer:
             )
             if refusal is not None:
                 self._metrics.refused.inc()
-                self._say(client, refusal)
+                self._say(client, request, refusal)
                 return
             if request.target.startswith(LOCAL_PREFIX):
                 await self._serve_local(request, client)
@@ -147,7 +151,7 @@ class LocalServer:
         except errors.GatewayError as problem:
             self._count(problem)
             log.warning("request_failed", target=_shown(request), error=problem.reason, message=str(problem))
-            self._say(client, problem)
+            self._say(client, request, problem)
 
         except (HttpRefused, ConnectionError):
             raise
@@ -158,13 +162,16 @@ class LocalServer:
             if client.started:
                 client.abort()
             else:
-                self._say(client, failed)
+                self._say(client, request, failed)
 
     def _count(self, problem: errors.GatewayError) -> None:
         self._metrics.failed.inc()
         self._metrics.errors.labels(type(problem).__name__).inc()
 
-    def _say(self, client: ServerConnection, problem: errors.GatewayError) -> None:
+    def _say(self, client: ServerConnection, request: Request, problem: errors.GatewayError) -> None:
+        if any(name == b"accept" and DISCOVERY in value for name, value in request.headers):
+            client.send(problem.code, TEXT_HEADERS, problem.text().encode())
+            return
         headers = JSON_HEADERS
         if problem.code == 401:
             headers = [*headers, (b"www-authenticate", b"Bearer")]

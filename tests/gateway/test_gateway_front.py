@@ -236,6 +236,15 @@ async def test_the_gateway_listens_on_loopback_only(start) -> None:
         await start(listen=Endpoint.parse("tcp:0.0.0.0:0"))
 
 
+async def test_discovery_clients_are_told_in_text_which_is_all_they_show(world: World, client: Client) -> None:
+    await world.double.stop()
+    accept = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,application/json"
+    reply = await client.get("/api", Accept=accept)
+    assert (reply.status, reply.headers["content-type"]) == (503, "text/plain; charset=utf-8")
+    assert reply.body.startswith(b"daas gateway: no connection to the host")
+    assert (await client.get("/api", Accept="application/json")).reason == "HostUnreachable"
+
+
 # ---- local endpoints
 
 
