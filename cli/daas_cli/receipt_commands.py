@@ -119,8 +119,19 @@ def show(
         print_json(fields)
         return
     for name, value in fields.items():
-        shown = f"{value} ({_time(value)} UTC)" if name == "time_ms" else str(value)
-        stdout().print(f"{name:<15} {escape(shown)}")
+        stdout().print(f"{name:<15} {escape(_shown(name, value))}")
+
+
+def _shown(name: str, value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case int() if name == "time_ms":
+            return f"{value} ({_time(value)} UTC)"
+        case _:
+            return str(value)
 
 
 def _covers(status: int, frame: int | None) -> str:

@@ -19,6 +19,7 @@ import pytest
 from daas_cli import instance, up
 from daas_cli.home import Home
 from daas_cli.main import main
+from daas_cli.receipt_commands import _shown
 
 SEED = "11" * 32
 
@@ -187,6 +188,12 @@ def test_a_credential_that_others_can_read_is_refused(daas: Daas) -> None:
     done = daas("kubeconfig")
     assert done.returncode == 2
     assert "chmod 600" in done.stderr
+
+
+def test_a_receipt_is_shown_in_words() -> None:
+    shown = [_shown(name, value) for name, value in (("frame", None), ("body_kept", False), ("status", 200))]
+    assert shown == ["-", "no", "200"]
+    assert _shown("time_ms", 0) == "0 (1970-01-01 00:00:00 UTC)"
 
 
 def test_purge_asks_and_without_an_answer_removes_nothing(daas: Daas) -> None:
