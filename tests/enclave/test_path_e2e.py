@@ -450,7 +450,7 @@ async def test_kubectl_prints_refusals_as_kubernetes_own(user: User, tmp_path: P
         for arguments in (["create"], ["apply"], ["apply", "--server-side"]):
             code, output = await kubectl(*arguments, "-f", "-", stdin=secret)
             assert code == 1, output
-            assert "Forbidden" in output or "forbidden" in output
+            assert "Forbidden" in output or "forbidden" in output, output
             assert "daas-token-secrets" in output, output
         code, output = await kubectl("auth", "can-i", "impersonate", "users")
         assert (code, output.strip().splitlines()[-1]) == (1, "no")
