@@ -12,8 +12,6 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
 from daas_attestation.anchor import TrustAnchor
 from daas_attestation.document import parse_unverified
 from daas_attestation.errors import AttestationError
@@ -21,6 +19,7 @@ from daas_attestation.measurements import Measurement
 from daas_attestation.verify import BindingExpectation, Expectation, VerifiedDocument, verify_document
 from daas_gateway.bundle_file import Bundle, BundleInvalid, export_bundle, parse_bundle
 from daas_protocol.binding import RequestBinding
+from daas_protocol.ed25519 import FastVerifyKey
 from daas_protocol.log_proof import InclusionProof
 from daas_protocol.receipt import Intent, Receipt, ReceiptSignatureError, SignedMessage, StreamReceipt, verify
 from daas_protocol.statement import read_statement, require_included
@@ -186,7 +185,7 @@ def _check_place(message: SignedMessage, key: bytes | None, place: LogPlace | No
         return
     try:
         head, leaf = read_statement(place.head), read_statement(message)
-        verify(place.head, Ed25519PublicKey.from_public_bytes(key))
+        verify(place.head, FastVerifyKey(key))
     except ValueError as problem:
         say("tree head", Outcome.FAILED, str(problem))
         return
@@ -214,7 +213,7 @@ def _check_signature(message: SignedMessage, key: bytes | None, say: _Say) -> No
         say("signature", Outcome.NOT_CHECKED, "no key: give a root for the attestation document, or a public key")
         return
     try:
-        verify(message, Ed25519PublicKey.from_public_bytes(key))
+        verify(message, FastVerifyKey(key))
     except (ReceiptSignatureError, ValueError):
         say("signature", Outcome.FAILED, f"not signed by {key.hex()}")
     else:
