@@ -65,10 +65,12 @@ def load_anchor(home: Home, root: str | None) -> TrustAnchor | None:
         raise UnreadableError(f"the root {path} cannot be used: {problem}", "give --root aws or a PEM file") from None
 
 
-def load_measurements(home: Home, path: Path | None) -> tuple[Measurement, ...] | None:
-    """The accepted measurements; None when none are named and the instance has none. Raises UnreadableError."""
+def load_measurements(home: Home, path: Path | None, *, own: bool = True) -> tuple[Measurement, ...] | None:
+    """The accepted measurements; None when none are named and the instance has none, or, without `own`, whatever it
+    has. Raises UnreadableError.
+    """
     chosen = path or home.measurements
-    if path is None and not chosen.is_file():
+    if path is None and not (own and chosen.is_file()):
         return None
     try:
         return measurements.load(chosen)

@@ -34,6 +34,7 @@ __all__ = [
     "Verification",
     "export_bundle",
     "parse_bundle",
+    "verify_at_its_time",
     "verify_bundle",
 ]
 
@@ -220,6 +221,22 @@ def _check_signature(message: SignedMessage, key: bytes | None, say: _Say) -> No
         say("signature", Outcome.PASSED, f"Ed25519 by {key.hex()}")
 
 
+def verify_at_its_time(
+    document: bytes,
+    anchor: TrustAnchor,
+    measurements: Sequence[Measurement] | None,
+    nonce: bytes | None = None,
+    binding: BindingExpectation | None = None,
+) -> VerifiedDocument:
+    """The document as it was when it was made: its certificates live hours, what its key has signed is kept for years.
+
+    A binding is demanded in any case. Says nothing about now. Raises subclasses of `AttestationError`.
+    """
+    as_of = parse_unverified(document).timestamp_ms
+    expected = BindingExpectation() if binding is None else binding
+    return verify_document(document, Expectation(anchor, measurements, nonce, expected, _NO_AGE_LIMIT, 0), as_of)
+
+
 def _attested(
     bundle: Bundle,
     anchor: TrustAnchor | None,
@@ -237,9 +254,7 @@ def _attested(
         else BindingExpectation(binding.package, binding.cluster, binding.enclave, None, None)
     )
     try:
-        as_of = parse_unverified(bundle.document).timestamp_ms
-        expectation = Expectation(anchor, measurements, bundle.nonce, expected, _NO_AGE_LIMIT, 0)
-        verified = verify_document(bundle.document, expectation, as_of)
+        verified = verify_at_its_time(bundle.document, anchor, measurements, bundle.nonce, expected)
     except AttestationError as problem:
         say("attestation", Outcome.FAILED, str(problem))
         return None
@@ -247,7 +262,7 @@ def _attested(
     say(
         "attestation",
         Outcome.PASSED,
-        f"{verified.anchor_kind}, {verified.module_id}, {measured}, at its own time {_moment(as_of)}",
+        f"{verified.anchor_kind}, {verified.module_id}, {measured}, at its own time {_moment(verified.timestamp_ms)}",
     )
     return verified
 

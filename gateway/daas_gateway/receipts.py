@@ -22,6 +22,7 @@ from daas_gateway.bundle import (
     Verification,
     export_bundle,
     parse_bundle,
+    verify_at_its_time,
     verify_bundle,
 )
 from daas_gateway.store import KeptAttestation, KeptReceipt, StoreUnusable, open_store
@@ -176,7 +177,9 @@ __all__ = [
     "get_receipt",
     "list_evidence",
     "list_receipts",
+    "newest_of_boot",
     "parse_bundle",
     "receipt_text",
+    "verify_at_its_time",
     "verify_bundle",
 ]

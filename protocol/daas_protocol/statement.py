@@ -120,10 +120,10 @@ def compare(
     `ReceiptSignatureError`, and for a proof that shows nothing `ProofUnfit`, `InclusionProofError` or
     `ConsistencyProofError`.
     """
+    if (one.enclave_id, one.boot_id) != (other.enclave_id, other.boot_id):
+        return Relation.OTHER_LOG  # whoever signed them: two boots have two keys, and nothing is concluded
     verify(one.message, key)
     verify(other.message, key)
-    if (one.enclave_id, one.boot_id) != (other.enclave_id, other.boot_id):
-        return Relation.OTHER_LOG
     if one.size == other.size:
         return _same_size(one, other)
     small, large = (one, other) if one.size < other.size else (other, one)
