@@ -116,7 +116,7 @@ class _StrictLoader(yaml.SafeLoader):
         if self.check_event(yaml.AliasEvent):
             raise PolicyFileError("(whole file)", "YAML aliases are not read")
         # A tag makes a constructor read what its resolver never looked at: `!!int` of nothing is an IndexError.
-        if getattr(self.peek_event(), "tag", None) is not None:
+        if getattr(self.peek_event(), "tag", None) is not None:  # type: ignore[no-untyped-call]
             raise PolicyFileError("(whole file)", "YAML tags are not read")
         depth = getattr(self, "depth", 0)
         if depth >= MAX_DEPTH:
