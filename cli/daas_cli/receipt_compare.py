@@ -26,6 +26,8 @@ from .receipt_inputs import (
     PolicyOption,
     RootOption,
     Subject,
+    is_checkpoint,
+    key_of,
     load_document,
     load_key,
     load_proof,
@@ -116,7 +118,7 @@ def compare(
     if second is None:
         _judge_evidence(judge, first, as_json=as_json)
         return
-    sides = tuple(_side(judge, name) for name in (first, second))
+    sides = _sides(judge, first, second)
     (_, one), (_, other) = sides
     shown = None if proof is None else load_proof(proof)
     if (one.enclave_id, one.boot_id) == (other.enclave_id, other.boot_id):
@@ -132,8 +134,17 @@ def compare(
         raise typer.Exit(int(ExitCode.REFUSED))
 
 
-def _side(judge: _Judge, name: str) -> tuple[Subject, Statement]:
-    subject = load_subject(judge.home, name, judge.document, judge.key)
+def _sides(judge: _Judge, first: str, second: str) -> tuple[tuple[Subject, Statement], tuple[Subject, Statement]]:
+    if not is_checkpoint(first):
+        one = _side(judge, first, judge.key)
+        return one, _side(judge, second, judge.key or key_of(one[0].bundle.document))
+    # Which of its signatures is meant, the other side may say.
+    other = _side(judge, second, judge.key)
+    return _side(judge, first, judge.key or key_of(other[0].bundle.document)), other
+
+
+def _side(judge: _Judge, name: str, key: bytes | None) -> tuple[Subject, Statement]:
+    subject = load_subject(judge.home, name, judge.document, key)
     try:
         return subject, read_statement(subject.message(name))
     except ValueError as problem:

@@ -102,7 +102,7 @@ def load_subject(home: Home, named: str, document: bytes | None = None, key: byt
     else:
         data = read_file(Path(named))
         if data.startswith(checkpoint.ORIGIN_PREFIX.encode()):
-            subject = Subject(receipts.Bundle(_from_note(named, data, key or _key_of(document)).encode()), kept=False)
+            subject = Subject(receipts.Bundle(_from_note(named, data, key or key_of(document)).encode()), kept=False)
         else:
             try:
                 subject = Subject(receipts.parse_bundle(data), kept=False)
@@ -125,7 +125,14 @@ def _from_note(named: str, data: bytes, key: bytes | None) -> SignedMessage:
         raise RefusedError(f"{named}: {problem}", "give the file as it was exported") from None
 
 
-def _key_of(document: bytes | None) -> bytes | None:
+def is_checkpoint(named: str) -> bool:
+    """Whether a file begins as a checkpoint; standard input is not looked at."""
+    path = Path(named)
+    return named != "-" and path.is_file() and read_file(path).startswith(checkpoint.ORIGIN_PREFIX.encode())
+
+
+def key_of(document: bytes | None) -> bytes | None:
+    """The key that a document names, 32 B, before anybody has verified it: good for choosing, not for trusting."""
     if document is None:
         return None
     try:
@@ -139,7 +146,7 @@ def load_head(home: Home, named: Path, subject: Subject, key: bytes | None) -> S
     """A signed tree head (base64 or checkpoint), or a later receipt of the same boot. Not verified."""
     if str(named) == "-":
         raise UnreadableError("--tree-head names a file", "standard input is for the receipt")
-    known = key or _key_of(subject.bundle.document)
+    known = key or key_of(subject.bundle.document)
     return load_subject(home, str(named), key=known).message(str(named))
 
 

@@ -22,12 +22,12 @@ from daas_protocol import checkpoint
 from daas_protocol.ed25519 import FastVerifyKey
 from daas_protocol.evidence import Evidence, make_evidence
 from daas_protocol.log_proof import ConsistencyProof, InclusionProof, LogProof, proof_to_text
-from daas_protocol.receipt import SignedMessage, verify
+from daas_protocol.receipt import SignedMessage, from_header, verify
 from daas_protocol.statement import Statement, read_statement
 
 from . import context
 from .errors import RefusedError, UnreachableError, UnreadableError
-from .gateway_client import explain
+from .gateway_client import explain, mapping
 from .home import Home
 from .output import JsonFlag, print_json, program, stdout
 from .receipt_inputs import (
@@ -40,7 +40,7 @@ from .receipt_inputs import (
 )
 from .trust import load_anchor, load_measurements
 
-HEAD_PATH = "/daas/v1/log/head"
+HEAD_PATH = "/daas/local/log/head"
 TILE_SECONDS = 5.0
 """Leaves reach the host's disk in batches, milliseconds after their receipts; the rest is for a busy machine."""
 POLL_SECONDS = 0.05
@@ -149,7 +149,7 @@ def fetch_head(home: Home) -> SignedMessage:
     if answer.status != 200:
         raise UnreachableError(f"the enclave gives no tree head: {explain(answer)}", f"see `{program()} status`")
     try:
-        return SignedMessage.decode(answer.body)
+        return from_header(str(mapping(answer.json()).get("tree_head")))
     except ValueError as problem:
         raise RefusedError(f"the tree head is malformed: {problem}") from None
 

@@ -386,6 +386,9 @@ def test_bundles_bring_their_own_documents_and_two_keys_prove_nothing(case: Case
     other = bundle("two", signed(replace(case.receipts[5], status=500)), case.document)
     said = case.run("compare", one, other, "--root", "root.pem", code=1)
     assert said["kind"] == "EQUIVOCATION"
+    note = case.file("note", checkpoint.to_note(signed(TreeHead(ENCLAVE, BOOT, 5, bytes(32))), PUBLIC))
+    for argv in ((one, note), (note, one)):
+        assert case.run("compare", *argv, "--root", "root.pem", code=1)["kind"] == "ROOT"
     stranger = STRANGER.public_key().public_bytes_raw()
     second = case.nsm.attestation(nonce=NONCE, user_data=BINDING.to_bcs(), public_key=stranger)
     other = bundle("three", signed(replace(case.receipts[5], status=500), key=STRANGER), second)
