@@ -1,0 +1,94 @@
+"""Profile `sui` and Sui's own code (crates.io `fastcrypto`, the crate behind the native) agree: stage and parsed value.
+
+The program is compiled with cargo and kept in the user's cache; tools/differential.sh compares 20,000 documents.
+"""
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from daas_attestation.anchor import AwsAnchor
+from support import sui_chain_rules, sui_mutants
+from support.nitro_documents import NOW_MS
+from support.sui_certificates import root_anchor, root_pem
+from support.sui_differential import FAMILIES, SEED, Difference, compare
+from support.sui_oracle import BUILD_S, Case, ask, oracle
+
+VECTORS = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "nitro"
+COUNT = 2000
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(2 * BUILD_S)]
+
+# First and last second of each real document, from the README beside them.
+WINDOWS = {
+    "01-evervault-2023-debug.cose": (1695047829, 1695058632),
+    "02-evervault-2022-prod-pcr8.cose": (1665651479, 1665662282),
+    "04-nautilus-weather-2025-ed25519.cose": (1744683467, 1744694270),
+    "07-marlin-2025-pcr16-locked.cose": (1745922699, 1745933502),
+    "08-dstack-2025-12.cose": (1766668534, 1766679337),
+    "neg-20-marlin-mock-root.cose": (1766668534, 1766679337),
+    "neg-21-dstack-trailing-bytes.bin": (1766668534, 1766679337),
+}
+
+
+def told(differences: list[Difference]) -> str:
+    return "\n".join(f"{difference} {difference.case.data.hex()}" for difference in differences[:10])
+
+
+@pytest.fixture(scope="module")
+def as_it_is() -> Path:
+    return oracle()
+
+
+@pytest.fixture(scope="module")
+def under_development_root() -> Path:
+    return oracle(root_pem())
+
+
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="the real documents lie beside the repository, in ../shared/vectors")
+def test_on_real_documents_at_before_and_after_their_windows(as_it_is: Path) -> None:
+    cases = []
+    for file, (first, last) in WINDOWS.items():
+        data = (VECTORS / file).read_bytes()
+        for now_ms in (first * 1000 - 1, first * 1000, last * 1000 + 999, (last + 1) * 1000, 0, 1 << 63, (1 << 64) - 1):
+            cases.append(Case(file, data, now_ms))
+    tally: Counter[tuple[str, str]] = Counter()
+    assert not (found := list(compare(as_it_is, AwsAnchor(), cases, tally))), told(found)
+    # Five real ones and the one with bytes after it, at the first and the last moment of their windows.
+    assert sum(count for (_, stage), count in tally.items() if stage == "accept") == 12
+
+
+@pytest.mark.skipif(not VECTORS.is_dir(), reason="the real documents lie beside the repository, in ../shared/vectors")
+def test_on_real_documents_changed_by_chance(as_it_is: Path) -> None:
+    import random
+
+    cases = []
+    for number in range(300):
+        rng = random.Random(f"{SEED}/{number}")
+        file = rng.choice(list(WINDOWS))
+        data = sui_mutants.noise(rng, (VECTORS / file).read_bytes(), rng.choice((1, 2, 4)))
+        cases.append(Case(file, data, WINDOWS[file][0] * 1000))
+    assert not (found := list(compare(as_it_is, AwsAnchor(), cases, Counter()))), told(found)
+
+
+def test_on_every_rule_of_the_chain_kept_and_broken(under_development_root: Path) -> None:
+    cases = [Case(label, data, NOW_MS) for label, data in sui_chain_rules.rules()]
+    tally: Counter[tuple[str, str]] = Counter()
+    assert not (found := list(compare(under_development_root, root_anchor(), cases, tally))), told(found)
+    stages = Counter(stage for _, stage in tally)
+    assert stages["accept"] > 200
+    assert stages["verify"] > 300
+    assert not stages["panic"]
+
+
+def test_on_documents_changed_by_chance(under_development_root: Path) -> None:
+    cases = list(sui_mutants.mutants(COUNT, SEED, FAMILIES))
+    tally: Counter[tuple[str, str]] = Counter()
+    assert not (found := list(compare(under_development_root, root_anchor(), cases, tally))), told(found)
+    assert {stage for _, stage in tally} == {"accept", "verify", "parse"}
+
+
+def test_each_build_has_its_own_root(as_it_is: Path, under_development_root: Path) -> None:
+    case = Case("good", sui_mutants.document(), NOW_MS)
+    assert [opinion.stage for opinion in ask(under_development_root, [case])] == ["accept"]
+    assert [opinion.stage for opinion in ask(as_it_is, [case])] == ["verify"]
