@@ -31,6 +31,7 @@ from daas_attestation.errors import (
     KeyUsageError,
     NotYetValidError,
     PathLengthError,
+    RepeatedCertificateError,
     RootError,
 )
 
@@ -127,10 +128,11 @@ def _seconds(moment: datetime) -> int:
 
 def _printable(read: Callable[[], x509.Name]) -> str:
     # Names come from strangers and end up on terminals: no control characters, no more than a line. The library parses
-    # them when they are read, and here a name that it cannot parse must not hide the error that is being reported.
+    # them when they are read, and here a name that it cannot parse must not hide the error that is being reported: it
+    # raises ValueError, and TypeError for a common name that is a BIT STRING.
     try:
         return ascii(read().rfc4514_string())[1:-1][:160]
-    except ValueError:
+    except Exception:
         return "(unreadable name)"
 
 
@@ -226,6 +228,8 @@ def verify_chain(
     root_sha256 = hashlib.sha256(ders[0]).digest()
     if root_sha256 != anchor.root_sha256:
         raise RootError(f"the {anchor.kind} root {anchor.root_sha256.hex()}", root_sha256.hex())
+    if len(set(ders)) != len(ders):
+        raise RepeatedCertificateError("every certificate once", f"{len(set(ders))} different ones of {len(ders)}")
     # From cheap to dear: nothing is verified with a key before the shape of the whole chain is right.
     certificates = [_load(position, der) for position, der in enumerate(ders)]
     authorities = len(certificates) - 1

@@ -25,6 +25,7 @@ from daas_attestation.errors import (
     KeyUsageError,
     NotYetValidError,
     PathLengthError,
+    RepeatedCertificateError,
     RootError,
 )
 from support.nitro_documents import INSTANCE, LEAF, NOW, NOW_MS, REGIONAL, ROOT, Chain, Link, build_chain
@@ -113,6 +114,24 @@ def test_a_root_of_the_same_name_with_another_key_signs_nothing(good_chain: Chai
     other = build_chain(ROOT, REGIONAL, INSTANCE, LEAF)
     with pytest.raises(CertificateSignatureError):
         verify_chain(other.ders[-1], (good_chain.ders[0], *other.ders[1:-1]), good_chain.anchor, NOW_MS)
+
+
+def test_no_certificate_stands_in_a_chain_twice(good_chain: Chain) -> None:
+    """Found by fuzzing: a self-signed root is issued by itself, so it could stand above itself any number of times."""
+    root, *others = good_chain.ders
+    with pytest.raises(RepeatedCertificateError):
+        verify(replace(good_chain, ders=(root, root, *others)))
+
+
+def test_a_name_that_the_library_cannot_read_hides_no_error(good_chain: Chain) -> None:
+    """Found by fuzzing: the library raises TypeError for a common name that is a BIT STRING, when it is read."""
+    leaf = good_chain.ders[-1]
+    common_name = bytes.fromhex("0603550403" + "0c")
+    for place in (leaf.index(common_name), leaf.rindex(common_name)):
+        changed = bytearray(leaf)
+        changed[place + 5] = 0x03
+        with pytest.raises(CertificateError):
+            verify(replace(good_chain, ders=(*good_chain.ders[:-1], bytes(changed))))
 
 
 def test_a_leaf_cannot_issue_another_leaf(good_chain: Chain) -> None:
