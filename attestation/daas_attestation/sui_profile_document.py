@@ -38,7 +38,7 @@ _MAX_PCR_KEY = 255
 _PCR_SIZES = (32, 48, 64)
 _MAX_U64 = (1 << 64) - 1
 _DIGEST = "SHA384"
-_Fields = dict[str, LenientValue]
+SuiFields = dict[str, LenientValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,27 @@ class SuiDocument:
     nonce: bytes | None
 
 
+@dataclass(frozen=True, slots=True)
+class SuiEnvelope:
+    """The bytes inside a COSE_Sign1: `protected` header, `payload` (1..16,383 B), `signature` (96 B)."""
+
+    protected: bytes
+    payload: bytes
+    signature: bytes
+
+
 def parse_sui(data: bytes) -> SuiDocument:
     """Parse as Sui does. Raises subclasses of `SuiParseError` and nothing else."""
-    protected, payload, signature = _sign1(data)
-    fields = _fields(payload)
+    envelope = parse_envelope(data)
+    return parse_fields(envelope, decode_fields(envelope.payload))
+
+
+def parse_fields(envelope: SuiEnvelope, fields: SuiFields) -> SuiDocument:
+    """The document whose payload holds `fields`. Raises `SuiFieldError`, `SuiPcrError`."""
     return SuiDocument(
-        protected=protected,
-        payload=payload,
-        signature=signature,
+        protected=envelope.protected,
+        payload=envelope.payload,
+        signature=envelope.signature,
         module_id=_module_id(fields),
         timestamp_ms=_timestamp(fields),
         digest=_digest(fields),
@@ -93,7 +106,8 @@ def _decoded(data: bytes, what: str) -> LenientValue:
         raise SuiEncodingError(f"CBOR as {what}", str(error)) from None
 
 
-def _sign1(data: bytes) -> tuple[bytes, bytes, bytes]:
+def parse_envelope(data: bytes) -> SuiEnvelope:
+    """The parts of a COSE_Sign1, tagged or not. Raises `SuiEncodingError`, `SuiCoseError`, `SuiHeaderError`."""
     value = _decoded(data, "document")
     if isinstance(value, CborTag):
         if value.tag != TAG_SIGN1:
@@ -123,14 +137,15 @@ def _sign1(data: bytes) -> tuple[bytes, bytes, bytes]:
         raise SuiCoseError(f"a payload of 1..{MAX_PAYLOAD_BYTES} bytes", f"{len(payload)} bytes")
     if len(signature) != SIGNATURE_BYTES:
         raise SuiCoseError(f"a signature of {SIGNATURE_BYTES} bytes", f"{len(signature)} bytes")
-    return protected, payload, signature
+    return SuiEnvelope(protected, payload, signature)
 
 
-def _fields(payload: bytes) -> _Fields:
+def decode_fields(payload: bytes) -> SuiFields:
+    """The fields of a payload by name, unknown ones included. Raises `SuiEncodingError`, `SuiFieldError`."""
     value = _decoded(payload, "payload")
     if not isinstance(value, CborMap):
         raise SuiFieldError("a map", _kind(value))
-    fields: _Fields = {}
+    fields: SuiFields = {}
     for key, inner in value.pairs:
         if not isinstance(key, str) or key in fields:
             raise SuiFieldError("text keys, each of them once", repr(key)[:40])
@@ -138,14 +153,14 @@ def _fields(payload: bytes) -> _Fields:
     return fields
 
 
-def _module_id(fields: _Fields) -> str:
+def _module_id(fields: SuiFields) -> str:
     value = fields.get("module_id")
     if not isinstance(value, str) or not value:
         raise SuiFieldError("module_id as a text that is not empty", _kind(value))
     return value
 
 
-def _digest(fields: _Fields) -> str:
+def _digest(fields: SuiFields) -> str:
     value = fields.get("digest")
     if value != _DIGEST:
         raise SuiFieldError(f"digest {_DIGEST}", repr(value)[:40])
@@ -156,7 +171,7 @@ def _integer(value: LenientValue) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _timestamp(fields: _Fields) -> int:
+def _timestamp(fields: SuiFields) -> int:
     value = _integer(fields.get("timestamp"))
     if value is None or not 0 <= value <= _MAX_U64:
         raise SuiFieldError("timestamp as an integer of 64 bits", repr(fields.get("timestamp"))[:40])
@@ -169,7 +184,7 @@ def _certificate(name: str, value: LenientValue) -> bytes:
     return value
 
 
-def _cabundle(fields: _Fields) -> tuple[bytes, ...]:
+def _cabundle(fields: SuiFields) -> tuple[bytes, ...]:
     value = fields.get("cabundle")
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_CABUNDLE:
         count = len(value) if isinstance(value, list) else _kind(value)
@@ -177,7 +192,7 @@ def _cabundle(fields: _Fields) -> tuple[bytes, ...]:
     return tuple(_certificate("cabundle entry", entry) for entry in value)
 
 
-def _optional(fields: _Fields, name: str, limit: int) -> bytes | None:
+def _optional(fields: SuiFields, name: str, limit: int) -> bytes | None:
     """Anything but bytes counts as absent."""
     value = fields.get(name)
     if not isinstance(value, bytes):
@@ -187,7 +202,7 @@ def _optional(fields: _Fields, name: str, limit: int) -> bytes | None:
     return value
 
 
-def _pcrs(fields: _Fields) -> tuple[tuple[int, bytes], ...]:
+def _pcrs(fields: SuiFields) -> tuple[tuple[int, bytes], ...]:
     value = fields.get("pcrs")
     if not isinstance(value, CborMap) or len(value.pairs) > MAX_PCRS:
         count = len(value.pairs) if isinstance(value, CborMap) else _kind(value)

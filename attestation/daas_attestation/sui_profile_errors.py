@@ -17,6 +17,9 @@ class SuiProfileError(AttestationError):
 
     abort: ClassVar[int]
 
+    def __init__(self, expected: str, actual: str) -> None:
+        super().__init__(expected, f"{actual} (Sui aborts with code {self.abort})")
+
 
 class SuiParseError(SuiProfileError):
     """Any rule of parsing; never raised itself."""
