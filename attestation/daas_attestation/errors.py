@@ -249,6 +249,7 @@ STRICT_CHECKS: tuple[type[AttestationError], ...] = (
     AlgorithmError,
     DocumentFieldError,
     RootError,
+    RepeatedCertificateError,
     CertificateEncodingError,
     CertificateAlgorithmError,
     CertificateKeyError,

@@ -61,9 +61,10 @@ class Record:
         self._lines: dict[str, Check] = {}
         self._errors: dict[str, AttestationError] = {}
 
-    def passed(self, check: type[AttestationError], expected: str, actual: str) -> None:
-        """The check of this error class held."""
-        self._lines[check.check] = Check(check.check, Outcome.PASSED, expected, actual)
+    def passed(self, check: type[AttestationError], expected: str, actual: str) -> Check:
+        """The check of this error class held; its line."""
+        line = self._lines[check.check] = Check(check.check, Outcome.PASSED, expected, actual)
+        return line
 
     def not_compared(self, check: type[AttestationError], actual: str) -> None:
         """Nothing to compare with was given; `actual` is what would have been compared."""
