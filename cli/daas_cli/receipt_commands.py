@@ -16,7 +16,7 @@ from daas_gateway.receipts import StoredReceipt
 from daas_protocol.receipt import SignedMessage
 from daas_protocol.sui import format_address
 
-from . import context, receipt_compare, receipt_judging, receipt_log
+from . import context, receipt_compare, receipt_evidence, receipt_judging, receipt_log
 from .output import JsonFlag, print_json, program, stdout
 from .receipt_inputs import store_errors, write_file
 
@@ -72,7 +72,9 @@ def list_(
     stdout().print(table)
     stdout().print(f"[dim]{len(found)} of {total} kept receipts[/]")
     if evidence:
-        stdout().print(f"[bold red]{len(evidence)} cases of evidence against an enclave are kept[/]")
+        stdout().print(
+            f"[bold red]{len(evidence)} cases of evidence against an enclave are kept[/]: see `receipt evidence`"
+        )
 
 
 @app.command("show")
@@ -148,3 +150,4 @@ def export(
 receipt_judging.add_to(app)
 receipt_compare.add_to(app)
 receipt_log.add_to(app)
+receipt_evidence.add_to(app)

@@ -202,8 +202,13 @@ def write_file(path: Path, data: bytes) -> None:
         raise UnreadableError(f"cannot write {path}: {problem.strerror}", "name a file that can be written") from None
 
 
+def evidence_name(evidence: Evidence) -> str:
+    """After the content, so that no other file is ever replaced."""
+    return f"evidence-{hashlib.sha256(evidence.to_bcs()).hexdigest()[:16]}.txt"
+
+
 def write_evidence(evidence: Evidence, output: Path | None = None) -> Path:
-    """Without `output` into this folder, named after the content, so that no other file is ever replaced."""
-    path = output or Path(f"evidence-{hashlib.sha256(evidence.to_bcs()).hexdigest()[:16]}.txt")
+    """Without `output` into this folder. Raises UnreadableError."""
+    path = output or Path(evidence_name(evidence))
     write_file(path, evidence.to_text().encode())
     return path

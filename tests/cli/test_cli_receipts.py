@@ -398,6 +398,23 @@ def test_bundles_bring_their_own_documents_and_two_keys_prove_nothing(case: Case
     assert "attestation is refused" in said["error"]["message"], "aws is the only root trusted for files unasked"
 
 
+def test_what_the_gateway_noted_as_evidence_is_judged_again_and_written(case: Case) -> None:
+    case.keep()
+    assert case.run("evidence") == {"evidence": []}
+    store = ReceiptStore(case.home.receipts, Retention(days=0), lambda: NOW_MS)
+    store.put(case._kept(replace(case.receipts[5], status=500)))
+    forged = replace(case._kept(replace(case.receipts[6], status=500)), message=case._kept(case.receipts[7]).message)
+    store.put(forged)
+    store.close()
+    lied, other = case.run("evidence", "-o", "cases")["evidence"]
+    assert (lied["kind"], lied["sequence"], lied["receipt_key"]) == ("EQUIVOCATION", 5, PUBLIC.hex())
+    assert (other["kind"], other["path"]) == (None, None), "what the bytes do not prove is not called proven"
+    assert case.run("compare", lied["path"], *ATTESTED, code=1)["kind"] == "EQUIVOCATION"
+    text = case.daas("receipt", "list").stdout
+    assert "2 cases of evidence" in text
+    assert "receipt evidence" in text
+
+
 # ---- proof and checkpoint, out of an instance
 
 
