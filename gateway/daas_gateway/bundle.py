@@ -8,14 +8,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
-from typing import Final
 
 from daas_attestation.anchor import TrustAnchor
 from daas_attestation.document import parse_unverified
 from daas_attestation.errors import AttestationError
 from daas_attestation.measurements import Measurement
+from daas_attestation.moment import utc_text
 from daas_attestation.verify import BindingExpectation, Expectation, VerifiedDocument, verify_document
 from daas_gateway.bundle_file import Bundle, BundleInvalid, export_bundle, parse_bundle
 from daas_protocol.binding import RequestBinding
@@ -37,9 +36,6 @@ __all__ = [
     "verify_at_its_time",
     "verify_bundle",
 ]
-
-_NO_AGE_LIMIT: Final = 2**62
-"""A kept document is judged at its own time: it was fresh when the gateway challenged it, and only then."""
 
 
 class Outcome(Enum):
@@ -197,7 +193,7 @@ def _check_place(message: SignedMessage, key: bytes | None, place: LogPlace | No
             f"of another enclave or boot: expected {leaf.boot_id.hex()}, got {head.boot_id.hex()}",
         )
         return
-    say("tree head", Outcome.PASSED, f"{head.name}, root {head.root.hex()}, signed {_moment(place.head.timestamp_ms)}")
+    say("tree head", Outcome.PASSED, f"{head.name}, root {head.root.hex()}, signed {utc_text(place.head.timestamp_ms)}")
     if place.proof is None:
         say("inclusion", Outcome.NOT_CHECKED, "no inclusion proof was given")
         return
@@ -234,7 +230,8 @@ def verify_at_its_time(
     """
     as_of = parse_unverified(document).timestamp_ms
     expected = BindingExpectation() if binding is None else binding
-    return verify_document(document, Expectation(anchor, measurements, nonce, expected, _NO_AGE_LIMIT, 0), as_of)
+    # It was fresh when the gateway challenged it, and only then.
+    return verify_document(document, Expectation(anchor, measurements, nonce, expected, None, 0), as_of)
 
 
 def _attested(
@@ -251,7 +248,7 @@ def _attested(
     expected = (
         BindingExpectation()
         if binding is None
-        else BindingExpectation(binding.package, binding.cluster, binding.enclave, None, None)
+        else BindingExpectation(binding.package, binding.cluster, binding.enclave)
     )
     try:
         verified = verify_at_its_time(bundle.document, anchor, measurements, bundle.nonce, expected)
@@ -262,16 +259,6 @@ def _attested(
     say(
         "attestation",
         Outcome.PASSED,
-        f"{verified.anchor_kind}, {verified.module_id}, {measured}, at its own time {_moment(verified.timestamp_ms)}",
+        f"{verified.anchor_kind}, {verified.module_id}, {measured}, at its own time {utc_text(verified.timestamp_ms)}",
     )
     return verified
-
-
-def _moment(timestamp_ms: int) -> str:
-    """RFC 3339 in UTC; the number where no calendar reaches."""
-    try:
-        return (
-            datetime.fromtimestamp(timestamp_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        )
-    except (OverflowError, ValueError, OSError):
-        return f"{timestamp_ms} ms"
