@@ -35,7 +35,7 @@ from .receipt_inputs import (
     read_text,
     write_evidence,
 )
-from .trust import anchor_text, load_anchor, load_measurements
+from .trust import anchor_text, load_measurements
 
 
 def add_to(app: typer.Typer) -> None:
@@ -56,7 +56,7 @@ class _Judge:
     def key_for(self, subject: Subject, statement: Statement) -> tuple[bytes, str | None] | None:
         """The key that one statement is attested under, and the kind of anchor. Raises RefusedError."""
         document = subject.bundle.document
-        anchor = None if document is None else load_anchor(self.home, subject.root(self.root))
+        anchor = None if document is None else subject.anchor(self.home, self.root, self.key)
         if document is None or anchor is None:
             return None
         try:
@@ -166,7 +166,7 @@ def _judge_evidence(judge: _Judge, name: str, *, as_json: bool) -> None:
         one, other = read_statement(evidence.first), read_statement(evidence.second)
     except ValueError as problem:
         raise RefusedError(f"{name} is no evidence: {problem}", "to compare two receipts name both") from None
-    subject = Subject(receipts.Bundle(evidence.first.encode(), document=judge.document), kept=False)
+    subject = Subject(receipts.Bundle(evidence.first.encode(), document=judge.document), kept=False, asked=True)
     public_key, anchor = judge.agreed(((subject, one),))
     try:
         evidence.judge(public_key)

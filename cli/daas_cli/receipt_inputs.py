@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+from daas_attestation.anchor import TrustAnchor
 from daas_attestation.document import parse_unverified
 from daas_attestation.errors import AttestationError
 from daas_gateway import receipts
@@ -29,7 +30,7 @@ from daas_protocol.state_files import write_atomic
 from .errors import RefusedError, UnreachableError, UnreadableError
 from .home import Home
 from .output import program
-from .trust import AWS, read_file
+from .trust import AWS, load_anchor, read_file
 
 FILE_MODE = 0o600
 _COSE_SIGN1 = (b"\x84", b"\xd2")
@@ -74,14 +75,21 @@ def store_errors(home: Home) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A receipt, or another signed message in its place. `kept`: from this instance's store."""
+    """A receipt, or another signed message in its place. `kept`: from this instance's store. `asked`: with a document
+    that the user named.
+    """
 
     bundle: receipts.Bundle
     kept: bool
+    asked: bool = False
 
-    def root(self, named: str | None) -> str | None:
-        """Files come from anywhere, so that only AWS is trusted for them unasked; None is the instance's own root."""
-        return AWS if named is None and not self.kept else named
+    def anchor(self, home: Home, root: str | None, key: bytes | None) -> TrustAnchor | None:
+        """Files come from anywhere, so that only AWS is trusted for them unasked, and nobody where a key is given for
+        a bundle that merely brings a document along. Raises UnreadableError.
+        """
+        if root is not None or self.kept:
+            return load_anchor(home, root)
+        return None if key is not None and not self.asked else load_anchor(home, AWS)
 
     def message(self, name: str) -> SignedMessage:
         """Raises RefusedError."""
@@ -111,7 +119,7 @@ def load_subject(home: Home, named: str, document: bytes | None = None, key: byt
     if document is None:
         return subject
     # The nonce in a bundle was asked for its own document.
-    return replace(subject, bundle=replace(subject.bundle, document=document, nonce=None))
+    return replace(subject, bundle=replace(subject.bundle, document=document, nonce=None), asked=True)
 
 
 def _from_note(named: str, data: bytes, key: bytes | None) -> SignedMessage:

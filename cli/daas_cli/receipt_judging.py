@@ -30,7 +30,7 @@ from .receipt_inputs import (
     load_proof,
     load_subject,
 )
-from .trust import anchor_text, load_anchor, load_measurements, read_file
+from .trust import anchor_text, load_measurements, read_file
 
 
 def add_to(app: typer.Typer) -> None:
@@ -80,7 +80,7 @@ def verify(
     result = receipts.verify_bundle(
         bundle,
         public_key=public_key,
-        anchor=load_anchor(home, judged.root(root)),
+        anchor=judged.anchor(home, root, public_key),
         measurements=load_measurements(home, policy, own=judged.kept),
         requester=address,
         place=place,

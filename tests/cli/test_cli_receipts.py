@@ -231,6 +231,16 @@ def test_a_key_alone_is_taken_at_its_word_and_that_is_said(case: Case) -> None:
     case.run("verify", case.receipt(5), code=1)
 
 
+def test_a_key_given_for_a_bundle_spares_its_document_unless_a_root_is_named(case: Case) -> None:
+    bundle = case.file("bundle", export_bundle(Bundle(signed(case.receipts[5]).encode(), document=case.document)))
+    assert case.checks("verify", bundle, "--key", PUBLIC.hex())["attestation"] == "not checked"
+    assert case.checks("verify", bundle, "--key", PUBLIC.hex(), "--root", "aws", code=1)["attestation"] == "failed"
+    assert case.checks("verify", bundle, "--key", PUBLIC.hex(), "--root", "root.pem")["attestation"] == "passed"
+    assert case.checks("verify", bundle, code=1)["attestation"] == "failed"
+    named = case.checks("verify", bundle, "--key", PUBLIC.hex(), "--attestation", "document", code=1)
+    assert named["attestation"] == "failed", "a document that is named is judged"
+
+
 def test_a_key_other_than_the_attested_one_is_refused(case: Case) -> None:
     other = STRANGER.public_key().public_bytes_raw().hex()
     assert case.checks("verify", case.receipt(5), *ATTESTED, "--key", other, code=1)["key"] == "failed"
