@@ -90,7 +90,7 @@ def test_an_anchor_file_has_one_root(world: World) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    pem = x509.load_der_x509_certificate(world.ca.cabundle[0]).public_bytes(Encoding.PEM)
+    pem = x509.load_der_x509_certificate(world.ca.root_der).public_bytes(Encoding.PEM)
     assert DevelopmentAnchor.from_pem(pem) == world.nsm.anchor
     with pytest.raises(AnchorError, match="exactly one"):
         DevelopmentAnchor.from_pem(pem + pem)
