@@ -128,17 +128,7 @@ class MerkleTree:
         self._require_size(size)
         if not 0 <= index < size:
             raise TreeSizeError(f"leaf index {index} is outside a tree of {size} leaves")
-        proof: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                proof.append(self._range(middle, end))
-                end = middle
-            else:
-                proof.append(self._range(start, middle))
-                start = middle
-        return proof[::-1]
+        return [self._range(start, end) for start, end in inclusion_ranges(index, size)]
 
     def consistency_proof(self, old_size: int, new_size: int | None = None) -> list[bytes]:
         """RFC 6962 section 2.1.2; empty for equal sizes and for an empty older tree. Raises `TreeSizeError`."""
@@ -146,23 +136,7 @@ class MerkleTree:
         self._require_size(new_size)
         if not 0 <= old_size <= new_size:
             raise TreeSizeError(f"older size {old_size} is outside 0..{new_size}")
-        if old_size in (0, new_size):
-            return []
-        proof: list[bytes] = []
-        start, end = 0, new_size
-        whole = True  # the range still begins at 0 and the verifier knows the older root
-        while old_size != end:
-            middle = start + _split(end - start)
-            if old_size <= middle:
-                proof.append(self._range(middle, end))
-                end = middle
-            else:
-                proof.append(self._range(start, middle))
-                start = middle
-                whole = False
-        if not whole:
-            proof.append(self._range(start, end))
-        return proof[::-1]
+        return [self._range(start, end) for start, end in consistency_ranges(old_size, new_size)]
 
     def _require_size(self, size: int) -> None:
         if not 0 <= size <= self.size:
@@ -174,13 +148,49 @@ class MerkleTree:
         if count & (count - 1) == 0:
             height = count.bit_length() - 1
             return self._levels[height][start >> height]
-        middle = start + _split(count)
+        middle = start + split(count)
         return node_hash(self._range(start, middle), self._range(middle, end))
 
 
-def _split(count: int) -> int:
-    """The largest power of two smaller than `count` (count > 1)."""
+def split(count: int) -> int:
+    """RFC 6962's k: the largest power of two smaller than `count` (> 1)."""
     return 1 << ((count - 1).bit_length() - 1)
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """The leaves start..end under each hash of an inclusion proof, in its order; 0 <= index < size."""
+    ranges: list[tuple[int, int]] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + split(end - start)
+        if index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+    return ranges[::-1]
+
+
+def consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """The leaves start..end under each hash of a consistency proof, in its order; 0 <= old_size <= new_size."""
+    if old_size in (0, new_size):
+        return []
+    ranges: list[tuple[int, int]] = []
+    start, end = 0, new_size
+    whole = True  # the range still begins at 0 and the verifier knows the older root
+    while old_size != end:
+        middle = start + split(end - start)
+        if old_size <= middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+            whole = False
+    if not whole:
+        ranges.append((start, end))
+    return ranges[::-1]
 
 
 def inclusion_length(index: int, size: int) -> int:
