@@ -33,8 +33,8 @@ from .output import program
 from .trust import AWS, load_anchor, read_file
 
 FILE_MODE = 0o600
-_COSE_SIGN1 = (b"\x84", b"\xd2")
-"""First bytes of a document as it comes from the NSM, without and with its CBOR tag; no hex or base64 begins so."""
+_TEXT_BYTES = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\v\f\r")
+"""Printable ASCII and white space. A document always begins with another byte, 0x84 or 0xd2."""
 
 RootOption = Annotated[
     str | None,
@@ -168,9 +168,12 @@ def load_proof(path: Path) -> LogProof:
 
 
 def load_document(path: Path) -> bytes:
-    """An attestation document, raw, in hex or in base64. Not verified. Raises UnreadableError."""
+    """An attestation document: text is hex or base64 with any white space, all else is raw. Not verified.
+
+    Raises UnreadableError for text that is neither.
+    """
     data = read_file(path)
-    if data.startswith(_COSE_SIGN1):
+    if not _TEXT_BYTES.issuperset(data):
         return data
     text = b"".join(data.split())
     for decode in (binascii.unhexlify, lambda value: binascii.a2b_base64(value, strict_mode=True)):
@@ -178,7 +181,7 @@ def load_document(path: Path) -> bytes:
             return decode(text)
         except ValueError:
             continue
-    raise UnreadableError(f"{path} is neither a COSE_Sign1 document nor its hex or base64", "is it the right file?")
+    raise UnreadableError(f"{path} is text, but neither the hex nor the base64 of a document", "is it the right file?")
 
 
 def load_key(text: str | None) -> bytes | None:

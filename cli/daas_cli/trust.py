@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from daas_attestation import measurements
 from daas_attestation.anchor import TrustAnchor
@@ -19,14 +16,6 @@ from .home import Home
 MAX_FILE = 8 * 1024 * 1024
 AWS = "aws"
 SIMULATED = "simulated"
-
-RootOption = Annotated[
-    str | None,
-    typer.Option("--root", help="Whom to trust: 'aws', or a PEM file. Default: this instance's development root."),
-]
-MeasurementsOption = Annotated[
-    Path | None, typer.Option("--measurements", help="Accepted measurements. Default: this instance's.")
-]
 
 
 def anchor_text(kind: str) -> str:
@@ -75,4 +64,4 @@ def load_measurements(home: Home, path: Path | None, *, own: bool = True) -> tup
     try:
         return measurements.load(chosen)
     except (OSError, MeasurementError) as problem:
-        raise UnreadableError(f"{chosen}: {problem}", "give --measurements a measurements.json") from None
+        raise UnreadableError(f"{chosen}: {problem}", "give --policy a measurements.json") from None

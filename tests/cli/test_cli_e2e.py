@@ -107,7 +107,7 @@ def test_up_use_look_down_and_nothing_is_left(real: Real) -> None:
         assert real.daas("logs", name, "-n", "3").stdout.strip()
 
     assert real.json("attestation", "verify")["verdict"] == "accepted"
-    assert real.json("attestation", "verify", "--root", "aws", code=1)["check"] == "root"
+    assert real.json("attestation", "verify", "--root", "aws", code=1)["failure"]["check"] == "root"
 
     listed = real.json("receipt", "list", "--path", "/api/v1/namespaces")["receipts"]
     number = str(next(item["id"] for item in listed if item["status"] == 200))
