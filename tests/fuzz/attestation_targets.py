@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from functools import cache
 from random import Random
 
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from daas_attestation import cbor, cose, document, nsm_wire
 from daas_attestation.chain import ChainCache, verify_chain
 from daas_attestation.errors import (
+    STRICT_CHECKS,
     AlgorithmError,
     AttestationError,
     CertificateError,
@@ -21,7 +23,9 @@ from daas_attestation.errors import (
     EncodingError,
 )
 from daas_attestation.nsm import NsmError
-from daas_attestation.verify import verify_document
+from daas_attestation.sui_profile import SUI_TABLE, judge_sui
+from daas_attestation.verdict import Outcome, Verdict
+from daas_attestation.verify import judge, verify_document
 from fuzz import world
 from fuzz.mutators import Bytes, mutate_cbor, mutate_der
 from fuzz.target import Choice, Target
@@ -222,6 +226,49 @@ def payload_seeds() -> dict[str, bytes]:
     return dict(_payloads())
 
 
+# --- verdicts ---
+
+
+def _consistent(verdict: Verdict, table: Sequence[type[AttestationError]]) -> None:
+    """A line for every check, and the verdict is what the lines say."""
+    assert [line.name for line in verdict.checks] == [error.check for error in table]
+    held = all(line.outcome in (Outcome.PASSED, Outcome.NOT_COMPARED) for line in verdict.checks)
+    assert verdict.accepted == held == (verdict.failure is None), "the lines say something else than the verdict"
+    assert verdict.failure is None or type(verdict.failure) in table
+    assert len(json.dumps(verdict.to_json())) < 1 << 17
+    assert all(line.actual.isprintable() and line.expected.isprintable() for line in verdict.checks), "for terminals"
+
+
+def _judged(data: bytes) -> None:
+    _consistent(judge(data, world.strict(), NOW_MS, _CACHE), STRICT_CHECKS)
+
+
+def _judged_as_sui(data: bytes) -> None:
+    _consistent(judge_sui(data, world.anchor(), NOW_MS), SUI_TABLE)
+
+
+_VERDICT = Choice(
+    (
+        ("strict", _judged),
+        ("sui", _judged_as_sui),
+        ("signed strict", lambda data: _judged(world.sign(data))),
+        ("signed sui", lambda data: _judged_as_sui(world.sign(data))),
+    )
+)
+
+
+def verdict_seeds() -> dict[str, bytes]:
+    seeds = {
+        f"{name} {kind}": _VERDICT.seed(kind, data) for name, data in _documents().items() for kind in ("strict", "sui")
+    }
+    kinds = ("signed strict", "signed sui")
+    return seeds | {f"{name} {kind}": _VERDICT.seed(kind, data) for name, data in _payloads().items() for kind in kinds}
+
+
+def _cbor_behind_the_first_byte(data: bytes, random: Random, mutate: Bytes) -> bytes:
+    return data[:1] + mutate_cbor(data[1:], random, mutate)
+
+
 # --- certificates ---
 
 
@@ -355,6 +402,7 @@ TARGETS = {
     "cose": Target(check_cose, cose_seeds, mutate=mutate_cbor),
     "document": Target(check_document, document_seeds, 6144),
     "payload": Target(check_payload, payload_seeds, 6144, mutate_cbor),
+    "verdict": Target(_VERDICT.check, verdict_seeds, 6144, _cbor_behind_the_first_byte),
     "certificate": Target(check_certificate, certificate_seeds, 1024, mutate_der),
     "chain": Target(check_chain, chain_seeds, 1024, _behind_the_first_byte),
     "nsm": Target(_NSM.check, nsm_seeds),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from daas_attestation import measurements
+from daas_attestation import measurements, moment, revocation
 from daas_enclave import authority, config, request_info
 from daas_gateway import bundle
 from daas_gateway import config as gateway_config
@@ -108,6 +108,7 @@ _JSON = Choice(
         ("enclave", _config(config.parse_config, config.ConfigError)),
         ("gateway", _config(gateway_config.parse_config, gateway_config.ConfigInvalid)),
         ("host", _config(host_config.parse, host_config.ConfigError)),
+        ("revoked", _config(revocation.decode, revocation.RevocationListError)),
     )
 )
 
@@ -181,6 +182,8 @@ def files_seeds() -> dict[str, bytes]:
         "gateway": ("gateway", _dump(gateway)),
         "host": ("host", _dump(host)),
     }
+    revoked = {"version": 1, "revoked": [{"issuer": "3000", "serial": "01", "reason": "lost"}]}
+    parts["revoked"] = ("revoked", _dump(revoked))
     return {name: _JSON.seed(kind, data) for name, (kind, data) in parts.items()}
 
 
@@ -226,6 +229,15 @@ def _personal_messages() -> list[bytes]:
     ]
 
 
+def check_moment(data: bytes) -> None:
+    try:
+        found = moment.parse_utc_ms(data.decode("utf-8", "replace"))
+    except moment.MomentError:
+        return
+    text = moment.utc_text(found)
+    assert text.endswith(" ms") or moment.parse_utc_ms(text) == found
+
+
 def check_request(data: bytes) -> None:
     """`METHOD target`: what is accepted is read the same again, and never climbs out of its path."""
     method, _, target = data.decode("latin-1").partition(" ")
@@ -254,6 +266,7 @@ _TEXT = Choice(
             _one_text(binding.RequestAuth.from_header, binding.RequestAuth.to_header, (BcsError, binding.VersionError)),
         ),
         ("endpoint", _config(lambda data: Endpoint.parse(data.decode("utf-8", "replace")), EndpointError)),
+        ("moment", check_moment),
     )
 )
 
@@ -282,6 +295,7 @@ def text_seeds() -> dict[str, bytes]:
         seeds
         | signed
         | {
+            "moment": _TEXT.seed("moment", b"2027-01-31T12:00:00.123+01:00"),
             "address": _TEXT.seed("address", ID.encode()),
             "short address": _TEXT.seed("address", b"0x2"),
             "private key": _TEXT.seed("suiprivkey", sui.encode_suiprivkey(bytes(range(32))).encode()),
