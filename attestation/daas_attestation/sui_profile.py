@@ -5,7 +5,11 @@ abort 2 where `verify_nitro_attestation` does, and accepts otherwise (tools/diff
 Acceptance is less than it sounds: Sui looks at neither the document's age nor its nonce, debug mode or revocation.
 """
 
+from collections.abc import Iterator
+
 from daas_attestation.anchor import TrustAnchor
+from daas_attestation.certificate import Certificate, load, summaries
+from daas_attestation.errors import CertificateEncodingError
 from daas_attestation.sui_profile_chain import RULES, SuiChain, decode_chain
 from daas_attestation.sui_profile_document import SuiDocument, decode_fields, parse_envelope, parse_fields
 from daas_attestation.sui_profile_errors import (
@@ -61,7 +65,8 @@ def judge_sui(data: bytes, anchor: TrustAnchor, now_ms: int) -> Verdict:
             measurement=None,
             checks=checks,
         )
-    return Verdict(Profile.SUI, anchor.kind, now_ms, checks, failure, accepted)
+    shown = () if document is None else summaries(tuple(_readable(document)))
+    return Verdict(Profile.SUI, anchor.kind, now_ms, checks, failure, accepted, shown)
 
 
 def _parse(data: bytes, record: Record) -> SuiDocument | None:
@@ -94,6 +99,15 @@ def _verify(document: SuiDocument, anchor: TrustAnchor, now_ms: int, record: Rec
             record.passed(check, "as Sui's rule has it", rule(document, chain, now_ms))
         except SuiVerifyError as error:
             record.failed(error)
+
+
+def _readable(document: SuiDocument) -> Iterator[Certificate]:
+    """Root first, as far as the strict reader goes: to be shown, not to be judged."""
+    for position, der in enumerate((*document.cabundle, document.certificate)):
+        try:
+            yield load(position, der)
+        except CertificateEncodingError:
+            return
 
 
 def _shown(text: str) -> str:

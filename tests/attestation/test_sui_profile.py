@@ -39,7 +39,7 @@ from daas_attestation.sui_profile_errors import (
     SuiValidityError,
 )
 from daas_attestation.sui_profile_x509 import parse
-from daas_attestation.verdict import Outcome, Profile, Verdict
+from daas_attestation.verdict import Outcome, Profile, Verdict, schema_text
 from support import sui_certificates as sc
 from support import sui_chain_rules, sui_mutants
 from support.nitro_documents import NOW_MS, World
@@ -77,7 +77,14 @@ def test_a_good_document_passes_every_line_and_says_what_sui_returns() -> None:
     assert {line.outcome for line in verdict.checks} == {Outcome.PASSED}
     assert verdict.document is not None
     assert list(verdict.document.pcrs) == [0, *range(1, 16)]
+    assert [summary.serial for summary in verdict.certificates] == [0x1234567890] * 5
     json.dumps(verdict.to_json())
+
+
+def test_verdicts_have_the_published_form() -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    for data in (document(), b"", with_extensions(4)):
+        jsonschema.validate(judge(data).to_json(), json.loads(schema_text()))
 
 
 def test_the_pcr_list_is_as_sui_returns_it() -> None:
