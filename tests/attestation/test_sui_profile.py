@@ -7,6 +7,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import jsonschema
 import pytest
 from cryptography import x509
 from hypothesis import given, settings
@@ -82,7 +83,6 @@ def test_a_good_document_passes_every_line_and_says_what_sui_returns() -> None:
 
 
 def test_verdicts_have_the_published_form() -> None:
-    jsonschema = pytest.importorskip("jsonschema")
     for data in (document(), b"", with_extensions(4)):
         jsonschema.validate(judge(data).to_json(), json.loads(schema_text()))
 
