@@ -108,6 +108,7 @@ def test_nothing_that_looks_like_the_aws_anchor_is_one() -> None:
         lambda: replace(production(AwsAnchor()), nonce=None),  # type: ignore[arg-type]
         lambda: replace(production(AwsAnchor()), nonce=bytes(16)),
         lambda: replace(production(AwsAnchor()), binding=None),  # type: ignore[arg-type]
+        lambda: replace(production(AwsAnchor()), max_age_ms=None),  # type: ignore[arg-type]
         lambda: replace(production(AwsAnchor()), anchor=DevelopmentAnchor(b"root")),  # type: ignore[arg-type]
     ],
 )
