@@ -3,15 +3,21 @@
 The program is compiled with cargo and kept in the user's cache; tools/differential.sh compares 20,000 documents.
 """
 
+import random
 from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from daas_attestation.anchor import AwsAnchor
+from support import sui_certificates as sc
 from support import sui_chain_rules, sui_mutants
 from support.nitro_documents import NOW_MS
 from support.sui_certificates import root_anchor, root_pem
+from support.sui_chains import issue
 from support.sui_differential import FAMILIES, SEED, Difference, compare
 from support.sui_oracle import BUILD_S, Case, ask, oracle
 
@@ -60,8 +66,6 @@ def test_on_real_documents_at_before_and_after_their_windows(as_it_is: Path) -> 
 
 @pytest.mark.skipif(not VECTORS.is_dir(), reason="the real documents lie beside the repository, in ../shared/vectors")
 def test_on_real_documents_changed_by_chance(as_it_is: Path) -> None:
-    import random
-
     cases = []
     for number in range(300):
         rng = random.Random(f"{SEED}/{number}")
@@ -79,6 +83,22 @@ def test_on_every_rule_of_the_chain_kept_and_broken(under_development_root: Path
     assert stages["accept"] > 200
     assert stages["verify"] > 300
     assert not stages["panic"]
+
+
+def test_on_validity_after_2049_where_generalized_times_are_the_rule(under_development_root: Path) -> None:
+    moment_s = int(datetime(2050, 6, 1, tzinfo=UTC).timestamp())
+    cases = []
+    for first, last in ((0, 0), (0, 9), (-9, 0), (1, 9), (-9, -1), (-9, 9)):
+        period = sc.validity(
+            sc.time(moment_s + first, generalized=True),
+            sc.time(moment_s + last, generalized=True),
+        )
+        changes = {at: partial(replace, validity=period) for at in range(5)}
+        data = sui_mutants.document(issue(sc.good_chain(), changes))
+        cases += [Case(f"{first} to {last}", data, moment_s * 1000 + more) for more in (0, 999, -1)]
+    tally: Counter[tuple[str, str]] = Counter()
+    assert not (found := list(compare(under_development_root, root_anchor(), cases, tally))), told(found)
+    assert tally["0 to 0", "accept"] == 2
 
 
 def test_on_documents_changed_by_chance(under_development_root: Path) -> None:
