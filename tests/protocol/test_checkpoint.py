@@ -78,6 +78,7 @@ def test_a_key_id_tells_names_keys_and_signature_types_apart() -> None:
         NOTE.replace("\n", "\r\n"),
         NOTE.replace("— ", "- "),
         NOTE.replace("— ", "—"),
+        NOTE.replace("— ", ""),
         NOTE.replace("\n13\n", "\n013\n"),
         NOTE.replace("\n13\n", "\n+13\n"),
         NOTE.replace("\n13\n", "\n-13\n"),

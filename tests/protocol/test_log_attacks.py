@@ -80,6 +80,14 @@ def test_no_leaf_is_in_an_empty_negative_or_overflowing_tree(size: int) -> None:
             verify_inclusion(leaf_hash=bytes(32), index=0, size=size, proof=proof, root=EMPTY_ROOT)
 
 
+@pytest.mark.parametrize("size", BEYOND)
+def test_a_size_beyond_64_bits_has_no_proof_length(size: int) -> None:
+    with pytest.raises(InclusionProofError, match="64 bits"):
+        inclusion_length(0, size)
+    with pytest.raises(ConsistencyProofError, match="64 bits"):
+        consistency_length(1, size)
+
+
 @pytest.mark.parametrize("size", HUGE)
 def test_a_huge_tree_takes_proofs_of_its_own_length_only(size: int) -> None:
     leaf = bytes(32)

@@ -263,6 +263,16 @@ def test_a_receipt_is_included_only_as_itself_at_its_own_place() -> None:
             require_included(leaf, head, proof)
 
 
+def test_a_receipt_that_the_log_holds_at_another_index_is_not_included() -> None:
+    leaves = [LOG.tree.leaf(index) for index in range(9)]
+    leaves[7] = leaves[5]
+    tree = MerkleTree(leaves)
+    head = signed(TreeHead(ENCLAVE, BOOT, 9, tree.root()))
+    moved = InclusionProof(ENCLAVE, BOOT, 7, 9, leaves[7], tuple(tree.inclusion_proof(7)))
+    with pytest.raises(ProofUnfit, match="leaf index"):
+        require_included(FIVE, head, moved)
+
+
 # ---- evidence
 
 
@@ -279,6 +289,8 @@ def test_evidence_has_one_form_whoever_finds_it_and_stands_alone(one: Statement,
     made = make_evidence(one, other, PUBLIC, proof)
     assert isinstance(made, Evidence)
     assert make_evidence(other, one, PUBLIC, proof) == made
+    with pytest.raises(BcsError):
+        Evidence.from_bcs(made.to_bcs() + b"\0")
     read = Evidence.from_text(made.to_text())
     assert read == made
     assert read.judge(PUBLIC) is made.kind
