@@ -18,11 +18,16 @@ _TBS_FIELDS = 6
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the rules look at. `issuer` and `subject` are DER; `unknown_critical` holds dotted object identifiers."""
+    """What the rules look at.
+
+    `issuer`, `subject` and the algorithm identifiers, the one inside the signed part and the one outside, are DER;
+    `unknown_critical` holds dotted object identifiers.
+    """
 
     position: int
     decoded: x509.Certificate
-    algorithm: x509.ObjectIdentifier
+    algorithm_inside: bytes
+    algorithm_outside: bytes
     key: object
     issuer: bytes
     subject: bytes
@@ -62,8 +67,9 @@ def load(position: int, der: bytes) -> Certificate:
         certificate = x509.load_der_x509_certificate(der)
         if certificate.version is not x509.Version.v3:
             raise CertificateEncodingError("X.509 version 3", f"#{position}: {certificate.version.name}")
-        algorithm, key = certificate.signature_algorithm_oid, certificate.public_key()
-        issuer, subject, serial = _fields(certificate.tbs_certificate_bytes)
+        key, signed = certificate.public_key(), certificate.tbs_certificate_bytes
+        algorithm_outside = _item(der, _content(der, 0) + len(signed))
+        serial, algorithm_inside, issuer, subject = _fields(signed)
         not_before, not_after = _seconds(certificate.not_valid_before_utc), _seconds(certificate.not_valid_after_utc)
         extensions = list(certificate.extensions)
     except CertificateEncodingError:
@@ -81,7 +87,8 @@ def load(position: int, der: bytes) -> Certificate:
     return Certificate(
         position=position,
         decoded=certificate,
-        algorithm=algorithm,
+        algorithm_inside=algorithm_inside,
+        algorithm_outside=algorithm_outside,
         key=key,
         issuer=issuer,
         subject=subject,
@@ -111,19 +118,22 @@ def summaries(chain: tuple[Certificate, ...]) -> tuple[CertificateSummary, ...]:
     )
 
 
-def _fields(tbs: bytes) -> tuple[bytes, bytes, int]:
-    """DER of issuer and subject, and the serial number, as they stand in a TBSCertificate that was decoded before.
+def _fields(tbs: bytes) -> tuple[int, bytes, bytes, bytes]:
+    """Serial number, and DER of algorithm, issuer and subject, as they stand in a TBSCertificate decoded before.
 
     The library can only re-encode its parsed names, which costs more and compares less.
     """
     position = _content(tbs, 0)
     fields = []
     for _ in range(_TBS_FIELDS):
-        end = _content(tbs, position) + _length(tbs, position)
-        fields.append(tbs[position:end])
-        position = end
-    serial = fields[1]
-    return fields[3], fields[5], int.from_bytes(serial[_content(serial, 0) :], "big", signed=True)
+        fields.append(_item(tbs, position))
+        position += len(fields[-1])
+    _, serial, algorithm, issuer, _, subject = fields
+    return int.from_bytes(serial[_content(serial, 0) :], "big", signed=True), algorithm, issuer, subject
+
+
+def _item(der: bytes, position: int) -> bytes:
+    return der[position : _content(der, position) + _length(der, position)]
 
 
 def _length(der: bytes, position: int) -> int:

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import SignatureAlgorithmOID
 
 from daas_attestation.anchor import TrustAnchor
 from daas_attestation.certificate import Certificate, load, summaries
@@ -45,6 +45,8 @@ from daas_attestation.verdict import CertificateSummary, Check, Record, serial_h
 MAX_CACHED_CHAINS = 64  # an enclave rotates its leaf every three hours; a gateway talks to a handful of enclaves
 
 _Chain = tuple[Certificate, ...]
+_ECDSA_WITH_SHA384 = bytes.fromhex("300a06082a8648ce3d040303")  # DER of the AlgorithmIdentifier, RFC 5758, 3.2
+_SIGNATURE = ec.ECDSA(hashes.SHA384())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +110,10 @@ class ChainCache:
 
 def _algorithm(chain: _Chain) -> str:
     for one in chain:
-        if one.algorithm != SignatureAlgorithmOID.ECDSA_WITH_SHA384:
-            raise CertificateAlgorithmError("ecdsa-with-SHA384", f"#{one.position}: {one.algorithm.dotted_string}")
+        # Outside it is not signed, so that only the same inside says what was meant (RFC 5280, 4.1.1.2).
+        for where, found in (("inside", one.algorithm_inside), ("outside", one.algorithm_outside)):
+            if found != _ECDSA_WITH_SHA384:
+                raise CertificateAlgorithmError("ecdsa-with-SHA384", f"#{one.position}: {found.hex()[:80]} {where}")
     return f"{len(chain)} certificates"
 
 
@@ -167,12 +171,12 @@ def _issuer(chain: _Chain) -> str:
 def _signature(chain: _Chain) -> str:
     for above, one in pairwise(chain):
         try:
-            # Also compares the inner with the outer algorithm, which decoding alone does not.
-            one.decoded.verify_directly_issued_by(above.decoded)
+            if not isinstance(above.key, ec.EllipticCurvePublicKey):
+                raise InvalidSignature
+            # Not the library's verify_directly_issued_by: it parses the key once more, and makes names of DER.
+            above.key.verify(one.decoded.signature, one.decoded.tbs_certificate_bytes, _SIGNATURE)
         except InvalidSignature:
             raise CertificateSignatureError(f"{one.name} signed by {above.name}", "another signature") from None
-        except (ValueError, TypeError) as error:
-            raise CertificateSignatureError(f"{one.name} signed by {above.name}", str(error)[:160]) from None
     return f"{len(chain) - 1} signatures"
 
 

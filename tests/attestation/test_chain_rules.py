@@ -141,6 +141,24 @@ def test_no_key_is_used_before_it_is_known_to_be_one_and_whose(links: tuple[Link
     assert (lines(*links)["certificate-signature"] is Outcome.NOT_REACHED) != reached
 
 
+ECDSA_WITH_SHA384, ECDSA_WITH_SHA512 = bytes.fromhex("2a8648ce3d040303"), bytes.fromhex("2a8648ce3d040304")
+
+
+@pytest.mark.parametrize("place", ["inside", "outside"])
+@pytest.mark.parametrize("position", [0, 1, 3])
+def test_the_algorithm_is_the_same_inside_and_outside_of_what_is_signed(
+    good_chain: Chain, place: str, position: int
+) -> None:
+    ders = list(good_chain.ders)
+    der = ders[position]
+    at = der.index(ECDSA_WITH_SHA384) if place == "inside" else der.rindex(ECDSA_WITH_SHA384)
+    ders[position] = der[:at] + ECDSA_WITH_SHA512 + der[at + len(ECDSA_WITH_SHA512) :]
+    with pytest.raises(CertificateAlgorithmError) as caught:
+        verify(replace(good_chain, ders=tuple(ders)))
+    assert caught.value.actual.startswith(f"#{position}: ")
+    assert caught.value.actual.endswith(place)
+
+
 def test_a_ca_allows_as_many_below_it_as_it_says_and_no_more() -> None:
     for limit in range(4):
         found = lines(replace(ROOT, path_length=limit), Link("one"), Link("two"), LEAF)
