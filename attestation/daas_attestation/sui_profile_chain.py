@@ -25,7 +25,8 @@ from daas_attestation.sui_profile_errors import (
     SuiVerifyError,
 )
 from daas_attestation.sui_profile_signature import P384_OID, issued, leaf_key, signed_document
-from daas_attestation.sui_profile_x509 import PublicKey, SuiCertificate, moment_at, named_curve_key, parse
+from daas_attestation.sui_profile_time import moment_at
+from daas_attestation.sui_profile_x509 import PublicKey, SuiCertificate, named_curve_key, parse
 
 # Subject and key of the root whose hash is `AWS_ROOT_SHA256`; a test compares them with the certificate.
 _AWS_ROOT_SUBJECT = bytes.fromhex(
