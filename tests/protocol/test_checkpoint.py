@@ -100,6 +100,7 @@ def test_a_key_id_tells_names_keys_and_signature_types_apart() -> None:
         f"{NAME}\n{SIZE}\n{ROOT}\n\n{line('other', SIGNED)}",
         f"{NAME}\n{SIZE}\n{ROOT}\n\n{line(NAME, SIGNED)}{line('wit+ness', SIGNED)}",
         f"{NAME}\n{SIZE}\n{ROOT}\n\n{line(NAME, SIGNED)}{line('w', bytes(4))}",
+        NOTE + line("w\x00", bytes(68)),
         NOTE + line("w", bytes(68)) * MAX_SIGNATURE_LINES,
         NOTE + "x" * MAX_NOTE_BYTES,
         NOTE + "\ud800",
