@@ -54,7 +54,9 @@ def fuzz(name: str, folder: str, options: list[str]) -> None:
             return changed
         return target.mutate(data, random, lambda part: atheris.Mutate(part, max_size))[:max_size]
 
-    options = [f"fuzz {name}", folder, f"-max_len={target.max_bytes}", *options]
+    # libFuzzer's merge starts itself again by this name, through a shell.
+    command = f"{sys.executable} -m fuzz {name}"
+    options = [command, folder, f"-max_len={target.max_bytes}", *options]
     atheris.Setup(options, target.check, **({} if target.mutate is None else {"custom_mutator": mutate}))
     atheris.Fuzz()
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from fuzz.targets import TARGETS
 
 FOLDER = Path(__file__).parent / "corpus"
+MAX_FILE_BYTES = 32 * 1024
+"""Of each target, smallest inputs first: a corpus is a start, not an archive."""
 
 
 def kept(name: str) -> list[bytes]:
@@ -41,5 +43,12 @@ def keep(name: str, folder: Path) -> int:
     text = path.read_text(encoding="ascii") if path.exists() else ""
     known = set(inputs(name))
     found = sorted({file.read_bytes() for file in folder.iterdir()} - known, key=lambda data: (len(data), data))
-    path.write_text(text + "".join(data.hex() + "\n" for data in found if data), encoding="ascii")
-    return len(found)
+    lines = []
+    for line in (data.hex() + "\n" for data in found if data):
+        if len(text) + len(line) > MAX_FILE_BYTES:
+            break
+        lines.append(line)
+        text += line
+    FOLDER.mkdir(exist_ok=True)
+    path.write_text(text, encoding="ascii")
+    return len(lines)
