@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,50 @@ def test_on_every_rule_of_the_chain_kept_and_broken(under_development_root: Path
     assert stages["accept"] > 200
     assert stages["verify"] > 300
     assert not stages["panic"]
+
+
+def test_on_unprotected_headers_whose_keys_are_nearly_the_same(under_development_root: Path) -> None:
+    keys = {
+        "0": "00",
+        "0 long": "1800",
+        "0 longer": "1b0000000000000000",
+        "0 big": "c240",
+        "0 in chunks": "c25f4100ff",
+        "-0.0": "f98000",
+        "0.0": "f90000",
+        "0.0 long": "fb0000000000000000",
+        "NaN": "f97e00",
+        "false": "f4",
+        "false long": "f814",
+        "null": "f6",
+        "undefined": "f7",
+        "text": "60",
+        "text in chunks": "7fff",
+        "bytes": "40",
+        "bytes in chunks": "5f40ff",
+        "array": "80",
+        "array of no length": "9fff",
+        "array of 0": "8100",
+        "array of NaN": "81f97e00",
+        "map": "a0",
+        "map of 0": "a10000",
+        "tag": "c000",
+        "another tag": "c100",
+        "-1": "20",
+        "-1 big": "c340",
+        "1 big": "c24101",
+        "big": "c25100ffffffffffffffffffffffffffffffff",
+    }
+    payload = sui_mutants.payload_of(sui_mutants.fields())
+    raw = sui_mutants.raw_signature(sc.key_of("leaf"), sui_mutants.HEADER, payload)
+    cases = []
+    for (one, first), (other, second) in product(keys.items(), repeat=2):
+        header = b"\xa2" + bytes.fromhex(first) + b"\x00" + bytes.fromhex(second) + b"\x00"
+        data = b"\x84" + b"".join(sui_mutants.envelope(payload, raw, unprotected=header))
+        cases.append(Case(f"{one} and {other}", data, NOW_MS))
+    tally: Counter[tuple[str, str]] = Counter()
+    assert not (found := list(compare(under_development_root, root_anchor(), cases, tally))), told(found)
+    assert tally["NaN and NaN", "accept"] == tally["0.0 and -0.0", "parse"] == tally["0 and 0 in chunks", "parse"] == 1
 
 
 def test_on_validity_after_2049_where_generalized_times_are_the_rule(under_development_root: Path) -> None:

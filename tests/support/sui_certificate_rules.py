@@ -39,6 +39,7 @@ def extension_rules() -> Iterator[tuple[str, bytes]]:
         tlv(sc.SEQUENCE, flag, sc.integer(9)),
         tlv(sc.SEQUENCE, flag, b"\x02\x02\x00\x05"),
         tlv(sc.SEQUENCE, flag, b"\x02\x01\xff"),
+        tlv(sc.SEQUENCE, flag, b"\x02\x01\x80"),
         tlv(sc.SEQUENCE, flag, b"\x02\x00"),
         tlv(sc.SEQUENCE, flag, sc.integer(1 << 31)),
         tlv(sc.SEQUENCE, flag, sc.integer((1 << 32) - 1)),
