@@ -97,7 +97,7 @@ def _differences(found: _Pcrs, wanted: _Pcrs) -> list[int]:
 def _nearest(found: _Pcrs, policy: Measurement) -> tuple[list[int], str]:
     """How `policy` is missed: indices that differ, or that are not there, and text about the first of them."""
     wrong = _differences(found, policy.pcrs) or [index for index in policy.pcrs if index not in found]
-    more = f", {len(wrong) - 1} more differ" if len(wrong) > 1 else ""
+    more = f", {len(wrong)} PCRs differ" if len(wrong) > 1 else ""
     return wrong, f"PCR{wrong[0]} {policy.pcrs[wrong[0]].hex()} of {_title(policy)}{more}"
 
 

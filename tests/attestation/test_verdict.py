@@ -267,3 +267,77 @@ def test_the_schema_holds_for_profile_sui_too(world: World) -> None:
         shown = judge_sui(data, anchor, NOW_MS).to_json()
         assert shown["profile"] == "sui"
         VALIDATOR.validate(json.loads(json.dumps(shown)))
+
+
+# What the lines say.
+
+
+def line(verdict: Verdict, name: str) -> Check:
+    return next(check for check in verdict.checks if check.name == name)
+
+
+def test_the_pcr_line_tells_the_nearest_difference_to_each_accepted_version(world: World) -> None:
+    near = replace(MEASUREMENT, version=8, pcr2=b"\x88" * 48)
+    far = replace(MEASUREMENT, version=6, pcr0=b"\x60" * 48, pcr1=b"\x61" * 48)
+    lacking = replace(MEASUREMENT, version=9, pcr8=b"\x99" * 48)
+    found = line(judge(world.document(), world.expect(policies=[far, near, lacking]), NOW_MS), "pcr")
+    assert found.expected.split("; ") == [
+        f"PCR2 {'88' * 48} of image version 8",
+        f"PCR8 {'99' * 48} of image version 9",
+        f"PCR0 {'60' * 48} of image version 6, 2 PCRs differ",
+    ]
+    assert found.actual.split("; ") == [
+        f"PCR0 {PCRS[0].hex()}", f"PCR1 {PCRS[1].hex()}", f"PCR2 {PCRS[2].hex()}", f"PCR8 {'00' * 48}",
+    ]  # fmt: skip
+
+
+def test_the_pcr_line_tells_which_version_was_matched(world: World) -> None:
+    other = replace(MEASUREMENT, version=8, pcr2=b"\x88" * 48)
+    expectation = world.expect(policies=[other, MEASUREMENT], pcrs={2: PCRS[2], 16: bytes(48)})
+    verdict = judge(world.document(), replace(expectation, pcrs={2: PCRS[2]}), NOW_MS)
+    assert line(verdict, "pcr").actual == "image version 7: PCR 0, 1, 2; PCR 2 as given"
+    assert line(verdict, "pcr").expected == "one of 2 accepted measurements; PCR 2 as given"
+    missing = judge(world.document(), expectation, NOW_MS)
+    assert failed(missing) == {"pcr-present"}
+    assert line(missing, "pcr-present").expected == "PCR16"
+
+
+def test_lines_stay_short_however_long_the_policy_is(world: World) -> None:
+    for policies in (
+        [replace(MEASUREMENT, name="n" * 256, version=n, pcr0=bytes(48)) for n in range(1024)],
+        [replace(MEASUREMENT, version=n, valid_from=NOW_MS + 1) for n in range(1024)],
+    ):
+        verdict = judge(world.document(), world.expect(policies=policies), NOW_MS)
+        holds(verdict)
+        assert verdict.failure is not None
+        assert verdict.failure.expected.endswith("; and 1016 more")
+    eight = [replace(MEASUREMENT, version=n, pcr0=bytes(48)) for n in range(8)]
+    assert "more" not in line(judge(world.document(), world.expect(policies=eight), NOW_MS), "pcr").expected
+
+
+def test_a_matched_image_out_of_its_period_is_passed_over_for_one_within(world: World) -> None:
+    late = replace(MEASUREMENT, version=8, valid_from=NOW_MS + 1)
+    verdict = judge(world.document(), world.expect(policies=[late, MEASUREMENT]), NOW_MS)
+    assert verdict.document is not None
+    assert verdict.document.measurement == MEASUREMENT
+
+
+def test_names_from_a_policy_file_reach_no_terminal_as_they_are(world: World) -> None:
+    policy = replace(MEASUREMENT, name="\x1b[31m" + "é" * 300)
+    said = line(judge(world.document(), world.expect(policies=[policy]), NOW_MS), "pcr").actual
+    assert said.isascii()
+    assert said.isprintable()
+    assert len(said) < 120
+
+
+@pytest.mark.parametrize(
+    ("outcome", "text"),
+    [
+        (Outcome.PASSED, "nonce: found"),
+        (Outcome.FAILED, "nonce: expected wanted, got found"),
+        (Outcome.NOT_COMPARED, "nonce: not compared"),
+        (Outcome.NOT_REACHED, "nonce: not reached"),
+    ],
+)
+def test_a_line_reads_as_it_ended(outcome: Outcome, text: str) -> None:
+    assert str(Check("nonce", outcome, "wanted", "found")) == text
