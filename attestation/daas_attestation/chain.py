@@ -10,30 +10,21 @@ Each rule looks at the whole chain and has a line of its own. Nothing is decoded
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from daas_attestation.anchor import TrustAnchor
 from daas_attestation.certificate import Certificate, load, summaries
+from daas_attestation.chain_rules import SHAPE, SIGNED, SIGNED_NEEDS, Chain, Rule
 from daas_attestation.errors import (
     STRICT_CHECKS,
     AttestationError,
-    CertificateAlgorithmError,
-    CertificateAuthorityError,
     CertificateEncodingError,
     CertificateKeyError,
-    CertificateSignatureError,
-    CriticalExtensionError,
     ExpiredError,
-    IssuerError,
-    KeyUsageError,
     NotYetValidError,
-    PathLengthError,
     RepeatedCertificateError,
     RevokedError,
     RootError,
@@ -43,10 +34,6 @@ from daas_attestation.revocation import Revoked
 from daas_attestation.verdict import CertificateSummary, Check, Record, serial_hex
 
 MAX_CACHED_CHAINS = 64  # an enclave rotates its leaf every three hours; a gateway talks to a handful of enclaves
-
-_Chain = tuple[Certificate, ...]
-_ECDSA_WITH_SHA384 = bytes.fromhex("300a06082a8648ce3d040303")  # DER of the AlgorithmIdentifier, RFC 5758, 3.2
-_SIGNATURE = ec.ECDSA(hashes.SHA384())
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,99 +95,7 @@ class ChainCache:
             self._chains.popitem(last=False)
 
 
-def _algorithm(chain: _Chain) -> str:
-    for one in chain:
-        # Outside it is not signed, so that only the same inside says what was meant (RFC 5280, 4.1.1.2).
-        for where, found in (("inside", one.algorithm_inside), ("outside", one.algorithm_outside)):
-            if found != _ECDSA_WITH_SHA384:
-                raise CertificateAlgorithmError("ecdsa-with-SHA384", f"#{one.position}: {found.hex()[:80]} {where}")
-    return f"{len(chain)} certificates"
-
-
-def _key(chain: _Chain) -> str:
-    for one in chain:
-        if not isinstance(one.key, ec.EllipticCurvePublicKey) or not isinstance(one.key.curve, ec.SECP384R1):
-            raise CertificateKeyError("a key on P-384", f"#{one.position}: {type(one.key).__name__}")
-    return f"{len(chain)} certificates"
-
-
-def _critical(chain: _Chain) -> str:
-    for one in chain:
-        if one.unknown_critical:
-            raise CriticalExtensionError("no other critical extension", f"#{one.position}: {one.unknown_critical[0]}")
-    return "none"
-
-
-def _authority(chain: _Chain) -> str:
-    *authorities, leaf = chain
-    for one in authorities:
-        if one.authority is None or not one.authority.ca or not one.authority_critical:
-            raise CertificateAuthorityError("a CA with critical BasicConstraints", one.name)
-    if leaf.authority is not None and leaf.authority.ca:
-        raise CertificateAuthorityError("a leaf that is no CA", leaf.name)
-    return f"{len(authorities)} CAs, 1 leaf"
-
-
-def _path_length(chain: _Chain) -> str:
-    limits = []
-    for below, one in zip(range(len(chain) - 2, -1, -1), chain, strict=False):
-        limit = None if one.authority is None else one.authority.path_length
-        if limit is not None and limit < below:
-            raise PathLengthError(f"at most {limit} CAs below {one.name}", str(below))
-        limits.append("any" if limit is None else str(limit))
-    return f"limits {', '.join(limits)} from the root down"
-
-
-def _key_usage(chain: _Chain) -> str:
-    *authorities, leaf = chain
-    for one in authorities:
-        if one.usage is None or not one.usage.key_cert_sign:
-            raise KeyUsageError("keyCertSign", one.name)
-    if leaf.usage is None or not leaf.usage.digital_signature:
-        raise KeyUsageError("digitalSignature", leaf.name)
-    return "as it should be"
-
-
-def _issuer(chain: _Chain) -> str:
-    for above, one in pairwise(chain):
-        if one.issuer != above.subject:
-            raise IssuerError(f"{one.name} issued by {above.name}", one.issuer_text)
-    return "name for name"
-
-
-def _signature(chain: _Chain) -> str:
-    for above, one in pairwise(chain):
-        try:
-            if not isinstance(above.key, ec.EllipticCurvePublicKey):
-                raise InvalidSignature
-            # Not the library's verify_directly_issued_by: it parses the key once more, and makes names of DER.
-            above.key.verify(one.decoded.signature, one.decoded.tbs_certificate_bytes, _SIGNATURE)
-        except InvalidSignature:
-            raise CertificateSignatureError(f"{one.name} signed by {above.name}", "another signature") from None
-    return f"{len(chain) - 1} signatures"
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    error: type[AttestationError]
-    expected: str
-    check: Callable[[_Chain], str]
-
-
-_SHAPE = (
-    _Rule(CertificateAlgorithmError, "ecdsa-with-SHA384", _algorithm),
-    _Rule(CertificateKeyError, "keys on P-384", _key),
-    _Rule(CriticalExtensionError, "no critical extension but BasicConstraints and KeyUsage", _critical),
-    _Rule(CertificateAuthorityError, "CAs with critical BasicConstraints above a leaf that is none", _authority),
-    _Rule(PathLengthError, "no more CAs below a CA than it allows", _path_length),
-    _Rule(KeyUsageError, "keyCertSign in CAs, digitalSignature in the leaf", _key_usage),
-    _Rule(IssuerError, "each issued by the subject above it", _issuer),
-)
-_SIGNED = _Rule(CertificateSignatureError, "each signed by the key above it", _signature)
-_SIGNED_NEEDS = (CertificateAlgorithmError, CertificateKeyError, IssuerError)
-
-
-def _judge_rule(record: Record, rule: _Rule, chain: _Chain) -> Check | None:
+def _judge_rule(record: Record, rule: Rule, chain: Chain) -> Check | None:
     try:
         found = rule.check(chain)
     except AttestationError as error:
@@ -289,9 +184,9 @@ def judge_chain(
         return JudgedChain()
     lines.append(record.passed(CertificateEncodingError, "DER, X.509 version 3", f"{len(chain)} certificates"))
     in_time = _judge_validity(record, chain, now_s)
-    passed = {rule.error: _judge_rule(record, rule, chain) for rule in _SHAPE}
+    passed = {rule.error: _judge_rule(record, rule, chain) for rule in SHAPE}
     # From cheap to dear, and no key is used before it is known to be one and to belong to the issuer named.
-    signed = all(passed[needed] for needed in _SIGNED_NEEDS) and _judge_rule(record, _SIGNED, chain)
+    signed = all(passed[needed] for needed in SIGNED_NEEDS) and _judge_rule(record, SIGNED, chain)
     lines += [*passed.values(), signed or None]
     shown = summaries(chain)
     good = _judge_revoked(record, shown, revoked)
