@@ -20,7 +20,6 @@ from cryptography.x509.oid import NameOID
 
 from daas_attestation import cbor, cose
 from daas_attestation.anchor import DevelopmentAnchor
-from daas_attestation.development_ca import key_usage
 from daas_attestation.verify import Expectation
 from support.nitro_documents import BINDING, NONCE, NOW, NOW_MS, PCRS, RECEIPT_KEY, Fields
 
@@ -50,6 +49,21 @@ def _name(level: str) -> x509.Name:
     )
 
 
+def _usage(*, authority: bool) -> x509.KeyUsage:
+    """Of this world alone: were it to change with the product, stored inputs would be truly signed by the same keys."""
+    return x509.KeyUsage(
+        digital_signature=not authority,
+        content_commitment=not authority,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=authority,
+        crl_sign=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
 @cache
 def chain() -> tuple[bytes, ...]:
     """Root, three intermediates and leaf in DER, as on hardware; the leaf lives three hours."""
@@ -67,7 +81,7 @@ def chain() -> tuple[bytes, ...]:
             .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
             .not_valid_after(end)
             .add_extension(x509.BasicConstraints(authority, PATH_LENGTHS[position]), critical=True)
-            .add_extension(key_usage(authority=authority), critical=True)
+            .add_extension(_usage(authority=authority), critical=True)
         )
         ders.append(builder.sign(key(above), hashes.SHA384(), ecdsa_deterministic=True).public_bytes(Encoding.DER))
     return tuple(ders)
