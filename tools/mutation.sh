@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
 work=$top/build/mutation
-[ $# -gt 0 ] || set -- cbor cose document certificate chain comparisons verdict verify
+[ $# -gt 0 ] || set -- cbor cose document certificate chain chain_rules comparisons verdict verify revocation moment
 version=3.8.1
 if [ ! -x "$work/venv/bin/mutmut" ] || ! cmp -s locks/dev.txt "$work/venv/dev.txt"; then
     mkdir -p "$work"
