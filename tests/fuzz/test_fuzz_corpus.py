@@ -44,7 +44,7 @@ def test_seeds_are_the_same_everywhere_and_fit_the_target(name: str) -> None:
 
 def test_the_chain_of_the_corpus_is_made_from_constants_alone() -> None:
     assert world.chain.__wrapped__() == world.chain()
-    # Another chain would be signed by the same keys, and what is stored would be truly signed and yet not of this world:
+    # Another chain would be signed by the same keys, and what is stored would be truly signed and yet not of here:
     # with a new chain here the keys' names must change too.
     digest = "1d04a772cfa528c94d3db60c9144edc9bce7ad380bc520373be62b4e5dfd7061"
     assert hashlib.sha256(b"".join(world.chain())).hexdigest() == digest
