@@ -49,7 +49,7 @@ if [ "${1:-}" = --keep ]; then
         folder=$top/build/fuzz/$name
         rm -rf "$folder/merged"
         fuzz --unpack "$name" "$folder/merged"
-        fuzz "$name" "$folder/merged" -merge=1 "$folder/corpus" >"$folder/log" 2>&1
+        fuzz "$name" "$folder/merged" -merge=1 -artifact_prefix="$folder/findings/" "$folder/corpus" >"$folder/log" 2>&1
         fuzz --keep "$name" "$folder/merged"
     done
     exit
