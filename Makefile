@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help doctor setup run stop test test-fast e2e lint format bench dist clean
+.PHONY: help doctor setup run stop test test-fast fuzz e2e lint format bench dist clean
 
 daas := .venv/bin/daas
 
@@ -24,6 +24,10 @@ test: setup ## set up, then the whole suite, the real control plane included
 test-fast: ## the suite without the control plane (sets up Python only)
 	@tools/setup.sh --python-only
 	@.venv/bin/python -m pytest -q -n 3 -m "not e2e"
+
+fuzz: ## fuzz every parser, 30 s each (tools/fuzz.sh SECONDS TARGET... for more)
+	@tools/setup.sh --python-only
+	@tools/fuzz.sh
 
 e2e: setup ## only the tests with the real control plane
 	@.venv/bin/python -m pytest -m e2e

@@ -9,3 +9,4 @@ for name in protocol attestation enclave host gateway cli; do
   "$uv" export --quiet --locked --package "daas-$name" --no-dev --no-emit-workspace --no-header --no-annotate -o "locks/$name.txt" >/dev/null
 done
 "$uv" export --quiet --locked --all-packages --group dev --no-emit-workspace --no-header --no-annotate -o locks/dev.txt >/dev/null
+"$uv" export --quiet --locked --only-group fuzz --no-emit-workspace --no-header --no-annotate -o locks/fuzz.txt >/dev/null

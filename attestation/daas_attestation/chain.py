@@ -1,50 +1,67 @@
 """The certificate chain of an attestation document, from the anchor's pinned root down to the leaf.
 
 Invariant: `verify_chain` returns only for a chain whose first certificate hashes to the anchor's pin, in which every
-certificate was issued and signed by the one before it, may sign what it signed, and is valid at the `now` given. The
-rules are RFC 5280's, cut down to what Nitro uses: P-384 keys, ECDSA with SHA-384, no names but issuer and subject, no
-policies, no revocation (a leaf lives three hours). The root's own signature is not checked: its hash is pinned.
+certificate was issued and signed by the one before it, may sign what it signed, is valid at the `now` given and is not
+on the revocation list given. The rules are RFC 5280's, cut down to what Nitro uses: P-384 keys, ECDSA with SHA-384, no
+names but issuer and subject, no policies. The root's own signature is not checked: its hash is pinned.
+
+Each rule looks at the whole chain and has a line of its own. Nothing is decoded before the root is the pinned one.
 """
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
 
-from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import SignatureAlgorithmOID
 
 from daas_attestation.anchor import TrustAnchor
+from daas_attestation.certificate import Certificate, load, summaries
+from daas_attestation.chain_rules import SHAPE, SIGNED, SIGNED_NEEDS, Chain, Rule
 from daas_attestation.errors import (
-    CertificateAlgorithmError,
-    CertificateAuthorityError,
+    STRICT_CHECKS,
+    AttestationError,
     CertificateEncodingError,
     CertificateKeyError,
-    CertificateSignatureError,
-    CriticalExtensionError,
     ExpiredError,
-    IssuerError,
-    KeyUsageError,
     NotYetValidError,
-    PathLengthError,
+    RepeatedCertificateError,
+    RevokedError,
     RootError,
 )
+from daas_attestation.moment import utc_seconds_text
+from daas_attestation.revocation import Revoked
+from daas_attestation.verdict import CertificateSummary, Check, Record, serial_hex
 
 MAX_CACHED_CHAINS = 64  # an enclave rotates its leaf every three hours; a gateway talks to a handful of enclaves
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedChain:
-    """A chain that passed: the leaf's key and the seconds since 1970 within which every certificate is valid."""
+    """A chain that passed: the leaf's key and the seconds since 1970 within which every certificate is valid.
+
+    `lines` are those of the rules that depend on neither time nor revocation.
+    """
 
     leaf_key: ec.EllipticCurvePublicKey
     leaf_subject: str
     not_before_s: int
     not_after_s: int
+    certificates: tuple[CertificateSummary, ...]
+    lines: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedChain:
+    """What is known of a chain after it was judged. `verified` is None when a rule was broken.
+
+    `leaf_key` is there as soon as the keys are of the right kind, so that the document's own signature can be judged
+    under a chain that has expired; it is to be trusted with `verified` only.
+    """
+
+    certificates: tuple[CertificateSummary, ...] = ()
+    leaf_key: ec.EllipticCurvePublicKey | None = None
+    verified: VerifiedChain | None = None
 
 
 class ChainCache:
@@ -52,6 +69,7 @@ class ChainCache:
 
     Keyed by the anchor's pin and the hash of every certificate in order. An entry answers only inside the intersection
     of the validities of all its certificates; outside it the chain is verified afresh and fails with the right error.
+    Revocation is no part of an entry: it is looked at each time.
     """
 
     def __init__(self, capacity: int = MAX_CACHED_CHAINS) -> None:
@@ -77,133 +95,47 @@ class ChainCache:
             self._chains.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class _Certificate:
-    position: int
-    decoded: x509.Certificate
-    key: ec.EllipticCurvePublicKey
-    issuer: bytes
-    subject: bytes
-    not_before_s: int
-    not_after_s: int
-    authority: x509.BasicConstraints | None
-    authority_critical: bool
-    usage: x509.KeyUsage | None
-
-    @property
-    def name(self) -> str:
-        """For error messages: position in the chain, root 0, and subject."""
-        return f"#{self.position} {_printable(lambda: self.decoded.subject)}"
-
-
-def _names(tbs: bytes) -> tuple[bytes, bytes]:
-    """The DER of issuer and subject as they stand in a TBSCertificate that has been decoded before.
-
-    The library can only re-encode its parsed names, which costs more and compares less.
-    """
-    position = _content(tbs, 0)
-    fields = []
-    # version [0], serialNumber, signature, issuer, validity, subject (RFC 5280, 4.1; version is there in every v3)
-    for _ in range(6):
-        end = _content(tbs, position) + _length(tbs, position)
-        fields.append(tbs[position:end])
-        position = end
-    return fields[3], fields[5]
-
-
-def _length(der: bytes, position: int) -> int:
-    first = der[position + 1]
-    return first if first < 0x80 else int.from_bytes(der[position + 2 : position + 2 + (first & 0x7F)], "big")
-
-
-def _content(der: bytes, position: int) -> int:
-    first = der[position + 1]
-    return position + 2 if first < 0x80 else position + 2 + (first & 0x7F)
-
-
-def _seconds(moment: datetime) -> int:
-    return int(moment.timestamp())
-
-
-def _printable(read: Callable[[], x509.Name]) -> str:
-    # Names come from strangers and end up on terminals: no control characters, no more than a line. The library parses
-    # them when they are read, and here a name that it cannot parse must not hide the error that is being reported.
+def _judge_rule(record: Record, rule: Rule, chain: Chain) -> Check | None:
     try:
-        return ascii(read().rfc4514_string())[1:-1][:160]
-    except ValueError:
-        return "(unreadable name)"
+        found = rule.check(chain)
+    except AttestationError as error:
+        record.failed(error)
+        return None
+    return record.passed(rule.error, rule.expected, found)
 
 
-def _load(position: int, der: bytes) -> _Certificate:
-    authority: x509.BasicConstraints | None = None
-    authority_critical = False
-    usage: x509.KeyUsage | None = None
-    at = f"#{position}"
-    # Hostile DER reaches the library here, and what it raises differs by version and by defect (ValueError,
-    # InvalidVersion, DuplicateExtension, UnsupportedAlgorithm, ...). Each of them means the same to a verifier.
-    try:
-        certificate = x509.load_der_x509_certificate(der)
-        if certificate.version is not x509.Version.v3:
-            raise CertificateEncodingError("X.509 version 3", f"{at}: {certificate.version.name}")
-        algorithm, key = certificate.signature_algorithm_oid, certificate.public_key()
-        issuer, subject = _names(certificate.tbs_certificate_bytes)
-        not_before, not_after = _seconds(certificate.not_valid_before_utc), _seconds(certificate.not_valid_after_utc)
-        extensions = list(certificate.extensions)
-    except CertificateEncodingError:
-        raise
-    except Exception as error:
-        raise CertificateEncodingError("a DER certificate", f"{at}: {type(error).__name__}") from None
-    if algorithm != SignatureAlgorithmOID.ECDSA_WITH_SHA384:
-        raise CertificateAlgorithmError("ecdsa-with-SHA384", f"{at}: {algorithm.dotted_string}")
-    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP384R1):
-        raise CertificateKeyError("a key on P-384", f"{at}: {type(key).__name__}")
-    for extension in extensions:
-        match extension.value:
-            case x509.BasicConstraints() as authority:
-                authority_critical = extension.critical
-            case x509.KeyUsage() as usage:
-                pass
-            case _ if extension.critical:
-                raise CriticalExtensionError("no other critical extension", f"{at}: {extension.oid.dotted_string}")
-    return _Certificate(
-        position, certificate, key, issuer, subject, not_before, not_after, authority, authority_critical, usage
-    )
+def _judge_validity(record: Record, chain: Sequence[Certificate], now_s: int) -> bool:
+    now = f"now {utc_seconds_text(now_s)}"
+    early = next((one for one in chain if now_s < one.not_before_s), None)
+    late = next((one for one in chain if now_s > one.not_after_s), None)
+    if early is not None:
+        record.failed(NotYetValidError(f"{early.name} valid from {utc_seconds_text(early.not_before_s)}", now))
+    if late is not None:
+        record.failed(ExpiredError(f"{late.name} valid until {utc_seconds_text(late.not_after_s)}", now))
+    not_before_s, not_after_s = _window(chain)
+    if early is None:
+        record.passed(NotYetValidError, f"valid from {utc_seconds_text(not_before_s)}", now)
+    if late is None:
+        record.passed(ExpiredError, f"valid until {utc_seconds_text(not_after_s)}", now)
+    return early is None and late is None
 
 
-def _check_validity(certificate: _Certificate, now_s: int) -> None:
-    if now_s < certificate.not_before_s:
-        raise NotYetValidError(f"{certificate.name} valid from {certificate.not_before_s}", f"now {now_s}")
-    if now_s > certificate.not_after_s:
-        raise ExpiredError(f"{certificate.name} valid until {certificate.not_after_s}", f"now {now_s}")
+def _window(chain: Sequence[Certificate | CertificateSummary]) -> tuple[int, int]:
+    return max(one.not_before_s for one in chain), min(one.not_after_s for one in chain)
 
 
-def _check_authority(certificate: _Certificate, authorities_below: int) -> None:
-    authority = certificate.authority
-    if authority is None or not authority.ca or not certificate.authority_critical:
-        raise CertificateAuthorityError("a CA with critical BasicConstraints", certificate.name)
-    if authority.path_length is not None and authority.path_length < authorities_below:
-        raise PathLengthError(f"at most {authority.path_length} CAs below {certificate.name}", str(authorities_below))
-    if certificate.usage is None or not certificate.usage.key_cert_sign:
-        raise KeyUsageError("keyCertSign", certificate.name)
-
-
-def _check_leaf(certificate: _Certificate) -> None:
-    if certificate.authority is not None and certificate.authority.ca:
-        raise CertificateAuthorityError("a leaf that is no CA", certificate.name)
-    if certificate.usage is None or not certificate.usage.digital_signature:
-        raise KeyUsageError("digitalSignature", certificate.name)
-
-
-def _check_issued(certificate: _Certificate, issuer: _Certificate) -> None:
-    if certificate.issuer != issuer.subject:
-        raise IssuerError(f"{certificate.name} issued by {issuer.name}", _printable(lambda: certificate.decoded.issuer))
-    try:
-        # Also compares the inner with the outer algorithm, which decoding alone does not.
-        certificate.decoded.verify_directly_issued_by(issuer.decoded)
-    except InvalidSignature:
-        raise CertificateSignatureError(f"{certificate.name} signed by {issuer.name}", "another signature") from None
-    except (ValueError, TypeError) as error:
-        raise CertificateSignatureError(f"{certificate.name} signed by {issuer.name}", str(error)[:160]) from None
+def _judge_revoked(record: Record, chain: Sequence[CertificateSummary], revoked: Revoked | None) -> bool:
+    if revoked is None:
+        record.not_compared(RevokedError, "no revocation list")
+        return True
+    for position, one in enumerate(chain):
+        if (one.issuer_der, one.serial) in revoked:
+            record.failed(
+                RevokedError("a certificate that is not revoked", f"#{position} serial {serial_hex(one.serial)}")
+            )
+            return False
+    record.passed(RevokedError, f"on no list of {len(revoked)} revoked certificates", f"{len(chain)} certificates")
+    return True
 
 
 def _cache_key(anchor: TrustAnchor, ders: Sequence[bytes]) -> bytes:
@@ -211,38 +143,79 @@ def _cache_key(anchor: TrustAnchor, ders: Sequence[bytes]) -> bytes:
     return hashlib.sha256(anchor.root_sha256 + b"".join(digests)).digest()
 
 
+def _known(record: Record, chain: VerifiedChain, now_s: int, revoked: Revoked | None) -> JudgedChain:
+    now = f"now {utc_seconds_text(now_s)}"
+    record.add(chain.lines)
+    record.passed(NotYetValidError, f"valid from {utc_seconds_text(chain.not_before_s)}", now)
+    record.passed(ExpiredError, f"valid until {utc_seconds_text(chain.not_after_s)}", now)
+    good = _judge_revoked(record, chain.certificates, revoked)
+    return JudgedChain(chain.certificates, chain.leaf_key, chain if good else None)
+
+
+def judge_chain(
+    record: Record,
+    leaf: bytes,
+    cabundle: Sequence[bytes],
+    anchor: TrustAnchor,
+    now_ms: int,
+    cache: ChainCache | None = None,
+    revoked: Revoked | None = None,
+) -> JudgedChain:
+    """Write the lines of every chain rule into `record`. Parameters as for `verify_chain`; never raises."""
+    now_s = now_ms // 1000
+    ders = (*cabundle, leaf)
+    key = _cache_key(anchor, ders)
+    if cache is not None and (known := cache.get(key, now_s)) is not None:
+        return _known(record, known, now_s, revoked)
+    pin, root_sha256 = anchor.root_sha256, hashlib.sha256(ders[0]).digest()
+    if root_sha256 != pin:
+        record.failed(RootError(f"the {anchor.kind} root {pin.hex()}", root_sha256.hex()))
+        return JudgedChain()
+    lines: list[Check | None] = [record.passed(RootError, f"the {anchor.kind} root", root_sha256.hex())]
+    different = len(set(ders))
+    if different != len(ders):
+        record.failed(RepeatedCertificateError("every certificate once", f"{different} different ones of {len(ders)}"))
+        return JudgedChain()
+    lines.append(record.passed(RepeatedCertificateError, "every certificate once", f"{different} certificates"))
+    try:
+        chain = tuple(load(position, der) for position, der in enumerate(ders))
+    except CertificateEncodingError as error:
+        record.failed(error)
+        return JudgedChain()
+    lines.append(record.passed(CertificateEncodingError, "DER, X.509 version 3", f"{len(chain)} certificates"))
+    in_time = _judge_validity(record, chain, now_s)
+    passed = {rule.error: _judge_rule(record, rule, chain) for rule in SHAPE}
+    # From cheap to dear, and no key is used before it is known to be one and to belong to the issuer named.
+    signed = all(passed[needed] for needed in SIGNED_NEEDS) and _judge_rule(record, SIGNED, chain)
+    lines += [*passed.values(), signed or None]
+    shown = summaries(chain)
+    good = _judge_revoked(record, shown, revoked)
+    leaf_key = chain[-1].key if passed[CertificateKeyError] else None
+    if not isinstance(leaf_key, ec.EllipticCurvePublicKey) or not in_time or not all(lines):
+        return JudgedChain(shown, leaf_key if isinstance(leaf_key, ec.EllipticCurvePublicKey) else None)
+    verified = VerifiedChain(
+        leaf_key, shown[-1].subject, *_window(chain), shown, tuple(line for line in lines if line is not None)
+    )
+    if cache is not None:
+        cache.put(key, verified)
+    return JudgedChain(shown, leaf_key, verified if good else None)
+
+
 def verify_chain(
-    leaf: bytes, cabundle: Sequence[bytes], anchor: TrustAnchor, now_ms: int, cache: ChainCache | None = None
+    leaf: bytes,
+    cabundle: Sequence[bytes],
+    anchor: TrustAnchor,
+    now_ms: int,
+    cache: ChainCache | None = None,
+    revoked: Revoked | None = None,
 ) -> VerifiedChain:
     """Verify `cabundle` (root first, issuer of the leaf last) and `leaf`, all DER, at `now_ms`.
 
     Whole seconds are compared, both ends included (RFC 5280, 4.1.2.5). Raises subclasses of `CertificateError`.
     """
-    now_s = now_ms // 1000
-    ders = (*cabundle, leaf)
-    key = _cache_key(anchor, ders)
-    if cache is not None and (known := cache.get(key, now_s)) is not None:
-        return known
-    root_sha256 = hashlib.sha256(ders[0]).digest()
-    if root_sha256 != anchor.root_sha256:
-        raise RootError(f"the {anchor.kind} root {anchor.root_sha256.hex()}", root_sha256.hex())
-    # From cheap to dear: nothing is verified with a key before the shape of the whole chain is right.
-    certificates = [_load(position, der) for position, der in enumerate(ders)]
-    authorities = len(certificates) - 1
-    for position, certificate in enumerate(certificates):
-        _check_validity(certificate, now_s)
-        if position < authorities:
-            _check_authority(certificate, authorities - 1 - position)
-        else:
-            _check_leaf(certificate)
-    for issuer, certificate in pairwise(certificates):
-        _check_issued(certificate, issuer)
-    chain = VerifiedChain(
-        leaf_key=certificates[-1].key,
-        leaf_subject=_printable(lambda: certificates[-1].decoded.subject),
-        not_before_s=max(certificate.not_before_s for certificate in certificates),
-        not_after_s=min(certificate.not_after_s for certificate in certificates),
-    )
-    if cache is not None:
-        cache.put(key, chain)
-    return chain
+    record = Record(STRICT_CHECKS)
+    judged = judge_chain(record, leaf, cabundle, anchor, now_ms, cache, revoked)
+    if record.failure is not None:
+        raise record.failure
+    assert judged.verified is not None, "a chain that breaks no rule is verified"
+    return judged.verified

@@ -1,11 +1,8 @@
-"""A development CA: the chain above a simulated NSM, shaped like AWS's, made once at setup on the developer's machine.
+"""A development CA: the root above a simulated NSM, made once at setup on the developer's machine.
 
 Invariant: it never passes for AWS's. Every subject says "development", its root is in nobody's pin, and
-`DevelopmentAnchor.kind` is "simulated". Only the key of the instance CA, which mints leaves, is kept; the keys of root,
-regional and zonal CA are forgotten as soon as the chain is made.
-
-Unlike AWS's (20 days, 6 days, 24 hours) the intermediates live as long as the root, so that a state folder keeps
-working; the leaf lives three hours as on hardware.
+`DevelopmentAnchor.kind` is "simulated". The root's key stays in the folder, readable by its owner only: the CAs below
+the root live for days or hours, as on hardware, and are made anew from it (`simulated_chain`).
 """
 
 import time
@@ -28,12 +25,10 @@ from daas_attestation.anchor import DevelopmentAnchor
 from daas_protocol.state_files import write_atomic
 
 LIFETIME = timedelta(days=3650)
-BACKDATE = timedelta(minutes=5)  # clocks of one developer's machines may differ by a little
+BACKDATE = timedelta(hours=1)  # clocks of one developer's machines may differ; AWS's own CAs start an hour early, too
 ROOT_FILE = "root.pem"
-KEY_FILE = "instance.key"
+KEY_FILE = "root.key"
 MAX_PEM_BYTES = 8192
-_LEVELS = ("root", "regional", "zonal", "instance")  # with path lengths none, 2, 1, 0, as on hardware
-_PATH_LENGTHS = (None, 2, 1, 0)
 _PUBLIC = 0o644
 _PRIVATE = 0o600
 
@@ -53,35 +48,38 @@ def name_of(level: str) -> x509.Name:
     )
 
 
-def key_usage(*, authority: bool) -> x509.KeyUsage:
-    """keyCertSign and cRLSign for a CA; digitalSignature for a leaf."""
+def key_usage(*, authority: bool, upper: bool = False) -> x509.KeyUsage:
+    """As in AWS's certificates: keyCertSign for a CA, with digitalSignature and cRLSign for all (`upper`) but the
+    instance's; digitalSignature and contentCommitment for a leaf.
+    """
     return x509.KeyUsage(
-        digital_signature=not authority,
-        content_commitment=False,
+        digital_signature=upper or not authority,
+        content_commitment=not authority,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=authority,
-        crl_sign=authority,
+        crl_sign=upper,
         encipher_only=False,
         decipher_only=False,
     )
 
 
-def _authority(
-    level: int, key: ec.EllipticCurvePrivateKey, issuer: int, issuer_key: ec.EllipticCurvePrivateKey, now: datetime
-) -> x509.Certificate:
+def _root(key: ec.EllipticCurvePrivateKey, now: datetime) -> bytes:
+    subject, public_key = name_of("root"), key.public_key()
     return (
         x509.CertificateBuilder()
-        .subject_name(name_of(_LEVELS[level]))
-        .issuer_name(name_of(_LEVELS[issuer]))
-        .public_key(key.public_key())
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public_key)
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATE)
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=_PATH_LENGTHS[level]), critical=True)
-        .add_extension(key_usage(authority=True), critical=True)
-        .sign(issuer_key, hashes.SHA384())
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(key_usage(authority=True, upper=True), critical=True)
+        .sign(key, hashes.SHA384())
+        .public_bytes(Encoding.DER)
     )
 
 
@@ -98,49 +96,38 @@ def _read(path: Path) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class DevelopmentCa:
-    """The chain in DER, root first, and the instance CA's key (P-384), which mints leaves."""
+    """The root certificate in DER, and its key (P-384)."""
 
-    cabundle: tuple[bytes, ...]
-    instance_key: ec.EllipticCurvePrivateKey = field(repr=False)
+    root_der: bytes
+    root_key: ec.EllipticCurvePrivateKey = field(repr=False)
 
     @property
     def anchor(self) -> DevelopmentAnchor:
-        """The anchor that accepts this CA's documents."""
-        return DevelopmentAnchor(self.cabundle[0])
-
-    @property
-    def instance_name(self) -> x509.Name:
-        """The issuer of the leaves."""
-        return name_of(_LEVELS[-1])
+        """The anchor that accepts the documents made under this root."""
+        return DevelopmentAnchor(self.root_der)
 
     @classmethod
     def generate(cls, now_ms: int) -> "DevelopmentCa":
-        """A new chain, in memory only."""
-        now = datetime.fromtimestamp(now_ms // 1000, UTC)
-        keys = [ec.generate_private_key(ec.SECP384R1()) for _ in _LEVELS]
-        certificates = [
-            _authority(level, keys[level], max(level - 1, 0), keys[max(level - 1, 0)], now)
-            for level in range(len(_LEVELS))
-        ]
-        return cls(tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates), keys[-1])
+        """A new root, in memory only."""
+        key = ec.generate_private_key(ec.SECP384R1())
+        return cls(_root(key, datetime.fromtimestamp(now_ms // 1000, UTC)), key)
 
     @classmethod
     def create(cls, folder: Path, now_ms: int | None = None) -> "DevelopmentCa":
-        """Make a new CA in `folder` (0700): `root.pem` for verifiers, the rest 0600. `now_ms` None is the system clock.
+        """Make a new CA in `folder` (0700): `root.pem` for verifiers, the key 0600. `now_ms` None is the system clock.
 
         Raises `DevelopmentCaError` when there is one already: replacing it would cut off everybody who pinned its root.
         """
         if (folder / ROOT_FILE).exists():
             raise DevelopmentCaError(f"{folder}: there is a development CA already; load it, or remove the folder")
         ca = cls.generate(time.time_ns() // 1_000_000 if now_ms is None else now_ms)
-        key = ca.instance_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        key = ca.root_key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        pem = x509.load_der_x509_certificate(ca.root_der).public_bytes(Encoding.PEM)
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomic(folder / KEY_FILE, key, _PRIVATE)
             # The root comes last: a folder in which it exists is complete.
-            for level, der in reversed(list(zip(_LEVELS, ca.cabundle, strict=True))):
-                pem = x509.load_der_x509_certificate(der).public_bytes(Encoding.PEM)
-                write_atomic(folder / f"{level}.pem", pem, _PUBLIC if level == "root" else _PRIVATE)
+            write_atomic(folder / ROOT_FILE, pem, _PUBLIC)
         except OSError as error:
             raise DevelopmentCaError(f"{folder}: {error.strerror}") from None
         return ca
@@ -149,15 +136,14 @@ class DevelopmentCa:
     def load(cls, folder: Path) -> "DevelopmentCa":
         """Load what `create` made. Raises `DevelopmentCaError`, also when others can read the key."""
         key_path = folder / KEY_FILE
-        pems = [_read(folder / f"{level}.pem") for level in _LEVELS]
-        key_pem = _read(key_path)
+        pem, key_pem = _read(folder / ROOT_FILE), _read(key_path)
         if key_path.stat().st_mode & 0o077:
             raise DevelopmentCaError(f"{key_path}: others can read it; run chmod 600, or make the development CA again")
         try:
-            certificates = [x509.load_pem_x509_certificate(pem) for pem in pems]
+            root = x509.load_pem_x509_certificate(pem)
             key = load_pem_private_key(key_pem, None)
         except ValueError:
             raise DevelopmentCaError(f"{folder}: a file is damaged; make the development CA again") from None
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != certificates[-1].public_key():
-            raise DevelopmentCaError(f"{key_path}: not the key of instance.pem; make the development CA again")
-        return cls(tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates), key)
+        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.public_key() != root.public_key():
+            raise DevelopmentCaError(f"{key_path}: not the key of {ROOT_FILE}; make the development CA again")
+        return cls(root.public_bytes(Encoding.DER), key)

@@ -79,9 +79,21 @@ def parse_unverified(data: bytes) -> UnverifiedDocument:
 
     Raises `EncodingError`, `CoseStructureError`, `AlgorithmError`, `DocumentFieldError`.
     """
+    return parse_payload(parse_envelope(data))
+
+
+def parse_envelope(data: bytes) -> cose.Sign1:
+    """The COSE_Sign1 of a document, its payload not looked at.
+
+    Raises `EncodingError`, `CoseStructureError`, `AlgorithmError`.
+    """
     if not 1 <= len(data) <= MAX_DOCUMENT_BYTES:
         raise EncodingError(f"1..{MAX_DOCUMENT_BYTES} bytes", f"{len(data)} bytes")
-    sign1 = cose.decode_sign1(data)
+    return cose.decode_sign1(data)
+
+
+def parse_payload(sign1: cose.Sign1) -> UnverifiedDocument:
+    """The document in an envelope, not verified. Raises `EncodingError`, `DocumentFieldError`."""
     try:
         fields = cbor.decode(sign1.payload)
     except cbor.CborError as error:

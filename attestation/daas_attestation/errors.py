@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class AttestationError(Exception):
-    """A check of an attestation document that failed. `check` names the check, as in `VerifiedDocument.checks`."""
+    """A check of an attestation document that failed. `check` names the check, as in a verdict's lines."""
 
     check: ClassVar[str] = "attestation"
 
@@ -75,6 +75,12 @@ class CertificateAlgorithmError(CertificateError):
     check = "certificate-algorithm"
 
 
+class RepeatedCertificateError(CertificateError):
+    """A certificate that stands in its chain twice, as a self-signed root could (RFC 5280, 6.1)."""
+
+    check = "repeated-certificate"
+
+
 class IssuerError(CertificateError):
     """A certificate whose issuer is not the subject above it, DER for DER."""
 
@@ -121,6 +127,12 @@ class ExpiredError(CertificateError):
     """`now` lies after the validity of a certificate."""
 
     check = "not-after"
+
+
+class RevokedError(CertificateError):
+    """A certificate that the local revocation list names by issuer and serial number."""
+
+    check = "revoked"
 
 
 class DocumentSignatureError(AttestationError):
@@ -207,13 +219,65 @@ class EnclaveMismatchError(BindingError):
     check = "enclave"
 
 
+class BootMismatchError(BindingError):
+    """The document is of another boot of the enclave."""
+
+    check = "boot"
+
+
 class LightClientAnchorMismatchError(BindingError):
     """The enclave decides by another chain anchor or policy file."""
 
     check = "light-client-anchor"
 
 
+class RequestKeyMismatchError(BindingError):
+    """The key that requests are encrypted to is not the attested one."""
+
+    check = "request-key"
+
+
 class TlsKeyMismatchError(BindingError):
     """The TLS key of the connection is not the attested one: somebody stands between."""
 
     check = "tls-key"
+
+
+STRICT_CHECKS: tuple[type[AttestationError], ...] = (
+    EncodingError,
+    CoseStructureError,
+    AlgorithmError,
+    DocumentFieldError,
+    RootError,
+    RepeatedCertificateError,
+    CertificateEncodingError,
+    CertificateAlgorithmError,
+    CertificateKeyError,
+    CriticalExtensionError,
+    NotYetValidError,
+    ExpiredError,
+    CertificateAuthorityError,
+    PathLengthError,
+    KeyUsageError,
+    IssuerError,
+    CertificateSignatureError,
+    RevokedError,
+    DocumentSignatureError,
+    PcrMissingError,
+    DebugModeError,
+    PcrMismatchError,
+    MeasurementPeriodError,
+    NonceError,
+    AgeError,
+    FutureTimestampError,
+    PublicKeyError,
+    UserDataError,
+    PackageMismatchError,
+    ClusterMismatchError,
+    EnclaveMismatchError,
+    BootMismatchError,
+    LightClientAnchorMismatchError,
+    RequestKeyMismatchError,
+    TlsKeyMismatchError,
+)
+"""Every check of the strict profile, in the order of a verdict's lines: the first that failed is the one raised."""

@@ -1,8 +1,9 @@
 """Which enclave images are accepted: `measurements.json`, the local stand-in for the chain's PCR policy.
 
-The file is `{"version": 1, "measurements": [{...}, ...]}`, each entry with exactly the fields of `Measurement`: PCRs as
-96 hex digits in lower case (`pcr8` may be null), `valid_from` and `valid_to` in ms since 1970 (`valid_to` may be null),
-`inputs` (name to SHA-256 hex) and `versions` (name to text) saying what the image was built from, and `commit`.
+The file is `{"version": 1, "measurements": [{...}, ...]}`, each entry with the fields of `Measurement`: PCRs as 96 hex
+digits in lower case, `valid_from` and `valid_to` in ms since 1970, `inputs` (name to SHA-256 hex) and `versions` (name
+to text) saying what the image was built from, and `commit`. `pcr8` and `valid_to` may be null or left out; `inputs`,
+`versions` and `commit` may be left out. What is written has all of them.
 """
 
 import json
@@ -21,9 +22,8 @@ MAX_ENTRIES = 256
 MAX_U64 = (1 << 64) - 1
 _PCR_BYTES = 48
 _ZERO = bytes(_PCR_BYTES)
-_FIELDS = frozenset(
-    ("name", "version", "pcr0", "pcr1", "pcr2", "pcr8", "valid_from", "valid_to", "inputs", "versions", "commit")
-)
+_REQUIRED = frozenset(("name", "version", "pcr0", "pcr1", "pcr2", "valid_from"))
+_OPTIONAL = frozenset(("pcr8", "valid_to", "inputs", "versions", "commit"))
 
 
 class MeasurementError(ValueError):
@@ -97,21 +97,22 @@ def _mapping(entry: Mapping[str, object], name: str) -> dict[str, str]:
 def _measurement(entry: object) -> Measurement:
     if not isinstance(entry, dict):
         raise MeasurementError("a measurement must be an object")
-    if entry.keys() != _FIELDS:
-        missing, unknown = sorted(_FIELDS - entry.keys()), sorted(entry.keys() - _FIELDS)
+    missing, unknown = sorted(_REQUIRED - entry.keys()), sorted(entry.keys() - _REQUIRED - _OPTIONAL)
+    if missing or unknown:
         raise MeasurementError(f"a measurement lacks {missing} and has unknown {unknown}"[:400])
+    pcr8, valid_to = entry.get("pcr8"), entry.get("valid_to")
     measurement = Measurement(
         name=_text(entry, "name"),
         version=_number(entry, "version"),
         pcr0=_pcr(entry, "pcr0"),
         pcr1=_pcr(entry, "pcr1"),
         pcr2=_pcr(entry, "pcr2"),
-        pcr8=None if entry["pcr8"] is None else _pcr(entry, "pcr8"),
+        pcr8=None if pcr8 is None else _pcr(entry, "pcr8"),
         valid_from=_number(entry, "valid_from"),
-        valid_to=None if entry["valid_to"] is None else _number(entry, "valid_to"),
-        inputs=_mapping(entry, "inputs"),
-        versions=_mapping(entry, "versions"),
-        commit=_text(entry, "commit"),
+        valid_to=None if valid_to is None else _number(entry, "valid_to"),
+        inputs=_mapping(entry, "inputs") if "inputs" in entry else {},
+        versions=_mapping(entry, "versions") if "versions" in entry else {},
+        commit=_text(entry, "commit") if "commit" in entry else "",
     )
     if measurement.valid_to is not None and measurement.valid_to <= measurement.valid_from:
         raise MeasurementError(f"{measurement.name}: valid_to must lie after valid_from")

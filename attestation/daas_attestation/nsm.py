@@ -14,7 +14,7 @@ from daas_attestation.document import MAX_NONCE_BYTES, MAX_PUBLIC_KEY_BYTES, MAX
 MAX_PCRS = 32
 LOCKED_PCRS = 16  # 0..15 are read-only from boot on
 MAX_RANDOM_BYTES = 4096  # keys and seeds need under a hundred; more is a mistake of the caller
-MAX_EXTEND_BYTES = 3072  # with its envelope safely below the driver's request buffer of 4096 bytes
+MAX_EXTEND_BYTES = 4068  # what a request to the driver, 4096 bytes, holds beside the envelope of any index below 32
 
 
 class NsmErrorCode(Enum):
@@ -91,7 +91,7 @@ class PcrNsm(Nsm, Protocol):
         ...
 
     def extend_pcr(self, index: int, data: bytes) -> bytes:
-        """New value, 48 B: SHA-384(old value || data). `data` is at most 3072 bytes."""
+        """New value, 48 B: SHA-384(old value || data). `data` is at most 4068 bytes."""
         ...
 
     def lock_pcr(self, index: int) -> None:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from daas_attestation import nsm_wire
 from daas_attestation.anchor import AwsAnchor
 from daas_attestation.nsm import NsmDescription, NsmError, NsmErrorCode, PcrState, check_random_size
+from daas_protocol.secret_memory import scrub, wipe
 
 DEVICE_PATH = "/dev/nsm"
 _MESSAGE = struct.Struct("=QQQQ")  # struct nsm_raw: address and length of the request, then of the response
@@ -66,12 +67,22 @@ class NsmDevice:
     def random(self, n: int) -> bytes:
         """`n` bytes (0..4096), in as many requests as it takes."""
         check_random_size(n)
-        entropy = b""
+        entropy, filled = bytearray(n), 0
+        request = nsm_wire.plain_request(nsm_wire.GET_RANDOM)
         # Ends: an answer has at least one byte, or it is an error.
-        while len(entropy) < n:
-            request = nsm_wire.plain_request(nsm_wire.GET_RANDOM)
-            entropy += nsm_wire.decode_random(self._call(nsm_wire.GET_RANDOM, request))
-        return entropy[:n]
+        while filled < n:
+            answer = self._call(nsm_wire.GET_RANDOM, request)
+            piece = nsm_wire.decode_random(answer)
+            taken = min(len(piece), n - filled)
+            # From view to view: a slice of the bytearray would be filled by way of one more copy.
+            memoryview(entropy)[filled : filled + taken] = memoryview(piece)[:taken]
+            filled += taken
+            # Keys are made of this: only the bytes that are returned may stay.
+            scrub(answer)
+            scrub(piece)
+        drawn = bytes(entropy)
+        wipe(entropy)
+        return drawn
 
     def describe(self) -> NsmDescription:
         """Identity, version and locked PCRs."""

@@ -1,10 +1,8 @@
-"""`daas receipt`: the evidence, listed, shown, exported and judged. Nothing here needs a network."""
+"""`daas receipt`: what is kept, listed, shown and exported; judging and the log have modules of their own."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,33 +12,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from daas_gateway import receipts
-from daas_gateway.receipts import Outcome, StoredReceipt, Verification
-from daas_gateway.store import StoreUnusable
+from daas_gateway.receipts import StoredReceipt
 from daas_protocol.receipt import SignedMessage
-from daas_protocol.state_files import write_atomic
-from daas_protocol.sui import format_address, parse_address
+from daas_protocol.sui import format_address
 
-from . import context
-from .errors import ExitCode, RefusedError, UnreachableError, UnreadableError
-from .home import Home
+from . import context, receipt_compare, receipt_evidence, receipt_judging, receipt_log
 from .output import JsonFlag, print_json, program, stdout
-from .trust import MeasurementsOption, RootOption, anchor_text, load_anchor, load_measurements, read_file
+from .receipt_inputs import store_errors, write_file
 
-app = typer.Typer(help="Receipts that the gateway keeps: list, show, export, verify.", no_args_is_help=True)
-
-
-@contextmanager
-def _store_errors(home: Home) -> Iterator[None]:
-    try:
-        yield
-    except FileNotFoundError:
-        raise UnreachableError(
-            f"no receipts are kept in {home.root} yet", f"start the instance: `{program()} up`"
-        ) from None
-    except receipts.ReceiptMissing as problem:
-        raise RefusedError(str(problem)) from None
-    except (StoreUnusable, OSError) as problem:
-        raise UnreadableError(str(problem), "move the file away; a new one is made") from None
+app = typer.Typer(
+    help="Receipts: list, show, export, verify, compare, and their place in the enclave's log.", no_args_is_help=True
+)
 
 
 def _summary(kept: StoredReceipt) -> dict[str, Any]:
@@ -72,7 +54,7 @@ def list_(
 ) -> None:
     """List kept receipts, newest first: request line, status, sequence in the enclave's log."""
     home = context.home()
-    with _store_errors(home):
+    with store_errors(home):
         found = receipts.list_receipts(home.receipts, limit=limit, method=method, target=path, status=status)
         total = receipts.count_receipts(home.receipts)
         evidence = receipts.list_evidence(home.receipts)
@@ -90,7 +72,9 @@ def list_(
     stdout().print(table)
     stdout().print(f"[dim]{len(found)} of {total} kept receipts[/]")
     if evidence:
-        stdout().print(f"[bold red]{len(evidence)} cases of evidence against an enclave are kept[/]")
+        stdout().print(
+            f"[bold red]{len(evidence)} cases of evidence against an enclave are kept[/]: see `receipt evidence`"
+        )
 
 
 @app.command("show")
@@ -99,7 +83,7 @@ def show(
 ) -> None:
     """Show every field of one kept receipt."""
     home = context.home()
-    with _store_errors(home):
+    with store_errors(home):
         kept = receipts.get_receipt(home.receipts, number)
     message = SignedMessage.decode(kept.receipt.message)
     body = message.receipt() if kept.receipt.frame is None else message.stream_receipt()
@@ -158,85 +142,23 @@ def export(
 ) -> None:
     """Write a receipt with what is needed to verify it elsewhere: request binding, attestation document, kept body."""
     home = context.home()
-    with _store_errors(home):
+    with store_errors(home):
         bundle = receipts.bundle_of(home.receipts, number)
     text = receipts.receipt_text(bundle.message).encode() if only_receipt else receipts.export_bundle(bundle)
     if output is None:
         sys.stdout.write(text.decode("ascii"))
         return
-    try:
-        write_atomic(output, text, 0o600)
-    except OSError as problem:
-        raise UnreadableError(f"cannot write {output}: {problem.strerror}", "name a file that can be written") from None
+    write_file(output, text)
     if as_json:
         print_json({"path": str(output), "bytes": len(text)})
     else:
         stdout().print(f"wrote {len(text)} bytes; to check them: {program()} receipt verify {escape(str(output))}")
+        root = home.development_ca / "root.pem"
+        if root.is_file():
+            stdout().print(f"[dim]with --root {escape(str(root))}, for as long as the attestation is simulated[/]")
 
 
-@app.command("verify")
-def verify(
-    subject: Annotated[
-        str, typer.Argument(help="ID of a kept receipt, a file (bundle or RECEIPT), or - for standard input.")
-    ],
-    root: RootOption = None,
-    measured: MeasurementsOption = None,
-    key: Annotated[str | None, typer.Option(help="Receipt key (64 hex digits) where there is no attestation.")] = None,
-    body: Annotated[Path | None, typer.Option(help="File with the answer's body, to compare with the receipt.")] = None,
-    requester: Annotated[str | None, typer.Option(help="Address that must have asked.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Judge a receipt offline, check by check: attestation, key, signature, request, body.
-
-    Accepted (exit 0) means: signed by a key that the named root attests to, and no check failed. What could not be
-    checked for lack of input is said, never counted as passed.
-    """
-    home = context.home()
-    bundle = _subject(home, subject)
-    try:
-        public_key = None if key is None else bytes.fromhex(key)
-        address = None if requester is None else parse_address(requester)
-    except ValueError as problem:
-        raise UnreadableError(
-            f"--key or --requester: {problem}", "give 64 hex digits, and 0x and 64 hex digits"
-        ) from None
-    given = None if body is None else read_file(body)
-    if given is not None:
-        bundle = receipts.Bundle(bundle.message, bundle.binding, given, bundle.document, bundle.nonce)
-    result = receipts.verify_bundle(
-        bundle,
-        public_key=public_key,
-        anchor=load_anchor(home, root),
-        measurements=load_measurements(home, measured),
-        requester=address,
-    )
-    _report(result, key_given=public_key is not None, as_json=as_json)
-    if not result.accepted:
-        raise typer.Exit(int(ExitCode.REFUSED))
-
-
-def _subject(home: Home, subject: str) -> receipts.Bundle:
-    if subject.isdecimal() and not Path(subject).exists():
-        with _store_errors(home):
-            return receipts.bundle_of(home.receipts, int(subject))
-    data = read_file(Path(subject))
-    try:
-        return receipts.parse_bundle(data)
-    except receipts.BundleInvalid as problem:
-        raise RefusedError(f"{subject}: {problem}", "give a file that `daas receipt export` wrote") from None
-
-
-def _report(result: Verification, *, key_given: bool, as_json: bool) -> None:
-    verdict = "accepted" if result.accepted else "refused"
-    if as_json:
-        checks = [{"name": item.name, "outcome": item.outcome.value, "detail": item.detail} for item in result.checks]
-        print_json({"verdict": verdict, "anchor": result.anchor, "time_ms": result.timestamp_ms, "checks": checks})
-        return
-    colours = {Outcome.PASSED: "green", Outcome.FAILED: "red", Outcome.NOT_CHECKED: "yellow"}
-    for item in result.checks:
-        stdout().print(f"[{colours[item.outcome]}]{item.outcome.value:<12}[/] {item.name:<12} {escape(item.detail)}")
-    if result.anchor:
-        anchor = anchor_text(result.anchor)
-    else:
-        anchor = "none: the key was taken at its word" if key_given else "none: no attestation was accepted"
-    stdout().print(f"[bold]{verdict}[/]; trust anchor: {anchor}")
+receipt_judging.add_to(app)
+receipt_compare.add_to(app)
+receipt_log.add_to(app)
+receipt_evidence.add_to(app)

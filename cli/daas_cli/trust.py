@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from daas_attestation import measurements
 from daas_attestation.anchor import TrustAnchor
@@ -19,14 +16,6 @@ from .home import Home
 MAX_FILE = 8 * 1024 * 1024
 AWS = "aws"
 SIMULATED = "simulated"
-
-RootOption = Annotated[
-    str | None,
-    typer.Option("--root", help="Whom to trust: 'aws', or a PEM file. Default: this instance's development root."),
-]
-MeasurementsOption = Annotated[
-    Path | None, typer.Option("--measurements", help="Accepted measurements. Default: this instance's.")
-]
 
 
 def anchor_text(kind: str) -> str:
@@ -65,12 +54,14 @@ def load_anchor(home: Home, root: str | None) -> TrustAnchor | None:
         raise UnreadableError(f"the root {path} cannot be used: {problem}", "give --root aws or a PEM file") from None
 
 
-def load_measurements(home: Home, path: Path | None) -> tuple[Measurement, ...] | None:
-    """The accepted measurements; None when none are named and the instance has none. Raises UnreadableError."""
+def load_measurements(home: Home, path: Path | None, *, own: bool = True) -> tuple[Measurement, ...] | None:
+    """The accepted measurements; None when none are named and the instance has none, or, without `own`, whatever it
+    has. Raises UnreadableError.
+    """
     chosen = path or home.measurements
-    if path is None and not chosen.is_file():
+    if path is None and not (own and chosen.is_file()):
         return None
     try:
         return measurements.load(chosen)
     except (OSError, MeasurementError) as problem:
-        raise UnreadableError(f"{chosen}: {problem}", "give --measurements a measurements.json") from None
+        raise UnreadableError(f"{chosen}: {problem}", "give --policy a measurements.json") from None

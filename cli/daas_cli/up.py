@@ -142,7 +142,10 @@ def prepare(
         owner = _key_address(home, settings.key)
         if not home.policy.exists():
             write_atomic(home.policy, launch_files.policy_text(chosen.token_id, owner).encode(), 0o600)
-        if not (home.development_ca / "root.pem").exists():
+        if (home.development_ca / "root.pem").exists():
+            # Said here and not in the enclave's log: an older checkout kept other files.
+            DevelopmentCa.load(home.development_ca)
+        else:
             DevelopmentCa.create(home.development_ca)
         write_own_kubeconfig(home, chosen)
         measured = measuring.measured_paths(server, etcd)

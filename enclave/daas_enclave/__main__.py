@@ -6,14 +6,11 @@ Exit codes: 0 stopped, 1 failed, 2 the configuration cannot be used.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import resource
 import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import structlog
 
@@ -34,17 +31,16 @@ from daas_enclave.config import (
 )
 from daas_enclave.lifeline import LifelineError, lifeline_fd, watch
 from daas_enclave.measured import measured_files
+from daas_protocol.secret_memory import forbid_core_dumps, forbid_inspection
 from daas_protocol.transport.tuning import settle_garbage_collector
-
-PR_SET_DUMPABLE: Final = 4
 
 
 def harden(mode: Mode) -> None:
     """No core dump of this process or its children, private files by default; in production not even ptrace."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    forbid_core_dumps()
     os.umask(0o077)
-    if mode is Mode.PRODUCTION and ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
-        raise OSError("the kernel refused PR_SET_DUMPABLE=0: keys could be dumped")
+    if mode is Mode.PRODUCTION:
+        forbid_inspection()
 
 
 def make_nsm(config: NsmConfig) -> Nsm:

@@ -110,11 +110,14 @@ class PolicyFile:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML without anchors, merges and duplicate keys; timestamps stay text."""
+    """YAML without anchors, merges, tags and duplicate keys; timestamps stay text."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
             raise PolicyFileError("(whole file)", "YAML aliases are not read")
+        # A tag makes a constructor read what its resolver never looked at: `!!int` of nothing is an IndexError.
+        if getattr(self.peek_event(), "tag", None) is not None:  # type: ignore[no-untyped-call]
+            raise PolicyFileError("(whole file)", "YAML tags are not read")
         depth = getattr(self, "depth", 0)
         if depth >= MAX_DEPTH:
             raise PolicyFileError("(whole file)", f"deeper than {MAX_DEPTH} levels")
@@ -152,7 +155,7 @@ def _load_yaml(data: bytes) -> Any:
         raise
     except UnicodeDecodeError as error:
         raise PolicyFileError("(whole file)", "not UTF-8") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, ArithmeticError, RecursionError) as error:
         raise PolicyFileError("(whole file)", f"not YAML: {error}") from error
 
 
@@ -182,7 +185,7 @@ def _instant(value: Any, where: str) -> int:
         raise PolicyFileError(where, "an RFC 3339 time with zone is wanted, such as 2027-01-31T12:00:00Z")
     try:
         return int(datetime.fromisoformat(value).astimezone(UTC).timestamp() * 1000)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:  # a zone can push the first and the last day out of the calendar
         raise PolicyFileError(where, str(error)) from error
 
 

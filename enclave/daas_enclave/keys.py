@@ -2,7 +2,8 @@
 
 Where they go: the receipt key stays inside `ReceiptKey`; the TLS key goes into an `ssl.SSLContext`, which can only
 read files, so it passes once through an anonymous memory file (memfd) that is overwritten and closed at once.
-No object here shows key material in its repr, and none can be pickled.
+No object here shows key material in its repr, and none can be pickled. Seeds are overwritten as soon as the key object
+exists (docs/decisions/0011-keys-in-memory.md says what cannot be).
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from daas_enclave.runtime import ServerTls
 from daas_protocol.binding import EnclaveBinding
+from daas_protocol.secret_memory import Secret, scrub
 
 BOOT_ID_BYTES: Final = 16
 ED25519_SEED_BYTES: Final = 32
@@ -55,8 +57,11 @@ def draw(entropy: Entropy, size: int) -> bytes:
 
 def p256_key(entropy: Entropy) -> ec.EllipticCurvePrivateKey:
     """A P-256 key from 40 bytes of entropy, reduced as FIPS 186-5 A.2.1 says."""
-    scalar = int.from_bytes(draw(entropy, P256_SEED_BYTES), "big") % (P256_ORDER - 1) + 1
-    return ec.derive_private_key(scalar, ec.SECP256R1())
+    seed = draw(entropy, P256_SEED_BYTES)
+    try:
+        return ec.derive_private_key(int.from_bytes(seed, "big") % (P256_ORDER - 1) + 1, ec.SECP256R1())
+    finally:
+        scrub(seed)  # int.from_bytes would copy anything but bytes, so there is no Secret here
 
 
 def utc(ms: int) -> datetime.datetime:
@@ -80,7 +85,8 @@ class ReceiptKey(_NotPicklable):
     __slots__ = ("_key", "_public")
 
     def __init__(self, entropy: Entropy) -> None:
-        self._key = Ed25519PrivateKey.from_private_bytes(draw(entropy, ED25519_SEED_BYTES))
+        with Secret.made_by(lambda: draw(entropy, ED25519_SEED_BYTES)) as seed:
+            self._key = Ed25519PrivateKey.from_private_bytes(seed.view)
         self._public = self._key.public_key().public_bytes_raw()
 
     @property
@@ -93,26 +99,10 @@ class ReceiptKey(_NotPicklable):
         return self._key.sign(message)
 
 
-class Secret(_NotPicklable):
-    """PEM bytes on their way into a file or a context; `wipe()` overwrites them."""
-
-    __slots__ = ("_data",)
-
-    def __init__(self, data: bytes) -> None:
-        self._data = bytearray(data)
-
-    @property
-    def view(self) -> memoryview:
-        return memoryview(self._data)
-
-    def wipe(self) -> None:
-        self._data[:] = bytes(len(self._data))
-
-
 def private_pem(key: ec.EllipticCurvePrivateKey) -> Secret:
     """SEC1 PEM ("EC PRIVATE KEY"), the form K3s documents for its own CA keys."""
-    return Secret(
-        key.private_bytes(
+    return Secret.made_by(
+        lambda: key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
         )
     )
@@ -124,16 +114,14 @@ def load_identity(context: ssl.SSLContext, certificates_pem: bytes, key: ec.Elli
     `load_cert_chain` only takes paths; /proc/self/fd/N of an anonymous memory file is one that no disk ever sees and
     that is gone when the descriptor is closed.
     """
-    secret = private_pem(key)
-    content = bytes(secret.view) + certificates_pem
     fd = os.memfd_create("identity", os.MFD_CLOEXEC)
-    try:
-        os.write(fd, content)
-        context.load_cert_chain(f"/proc/self/fd/{fd}")
-    finally:
-        os.pwrite(fd, bytes(len(content)), 0)
-        os.close(fd)
-        secret.wipe()
+    with private_pem(key) as secret:
+        try:
+            os.writev(fd, [secret.view, certificates_pem])
+            context.load_cert_chain(f"/proc/self/fd/{fd}")
+        finally:
+            os.pwrite(fd, bytes(len(secret)), 0)
+            os.close(fd)
 
 
 def spki_sha256(key: ec.EllipticCurvePublicKey) -> bytes:

@@ -27,7 +27,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from daas_enclave.keys import (
     CLOCK_SLACK,
     Entropy,
-    Secret,
     draw,
     load_identity,
     p256_key,
@@ -210,8 +209,10 @@ def encode_pki(pki: ClusterPki) -> bytes:
         authority = pki.authorities[ca]
         writer.string(ca.value)
         writer.bytes(authority.pem)
-        writer.bytes(bytes(private_pem(authority.key).view))
-    writer.bytes(bytes(private_pem(pki.service_key).view))
+        with private_pem(authority.key) as secret:
+            writer.bytes(bytes(secret.view))
+    with private_pem(pki.service_key) as secret:
+        writer.bytes(bytes(secret.view))
     writer.string(pki.token)
     return writer.finish()
 
@@ -266,9 +267,8 @@ def private_folder(path: Path) -> Path:
 
 
 def _write_key(path: Path, key: ec.EllipticCurvePrivateKey) -> None:
-    secret: Secret = private_pem(key)
-    write_atomic(path, bytes(secret.view))
-    secret.wipe()
+    with private_pem(key) as secret:
+        write_atomic(path, secret.view)
 
 
 def write_authorities(pki: ClusterPki, tls_dir: Path) -> None:

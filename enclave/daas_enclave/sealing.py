@@ -11,7 +11,7 @@ import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NoReturn, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -168,6 +168,9 @@ class DevelopmentSealer:
 
     def __repr__(self) -> str:
         return "<DevelopmentSealer>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("key material is not serialised")
 
     def seal(self, label: str, plaintext: bytes) -> bytes:
         header = SealHeader(self.name, label, self._context, self._entropy(NONCE_BYTES))

@@ -19,6 +19,7 @@ from daas_gateway.app import Gateway
 from daas_gateway.channel import MAX_TOTAL
 from daas_gateway.config import GatewayConfig, load_config
 from daas_gateway.server import MAX_CONNECTIONS
+from daas_protocol.secret_memory import forbid_core_dumps, forbid_inspection
 from daas_protocol.transport.tuning import allow_descriptors, settle_garbage_collector
 
 SPARE_DESCRIPTORS: Final = 128
@@ -67,7 +68,12 @@ def main(arguments: list[str]) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     log = structlog.get_logger("daas.gateway")
     try:
+        forbid_core_dumps()
         config = load_config(Path(arguments[0]))
+        # Beside simulated hardware people debug, and `daas down` finds what is left over by its environment; the key
+        # of a user whose cluster is real is worth more than that.
+        if config.root is None:
+            forbid_inspection()
         try:
             import uvloop
         except ImportError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -121,7 +122,11 @@ class Gateway:
         )
         self.cache = AnswerCache(config.cache_ttl_ms)
         self.forwarder = Forwarder(self.pool, sessions, self._exchange, self.store, self.cache, self.metrics)
-        local = {b"/daas/local/status": self._status, b"/daas/local/ready": self._ready}
+        local = {
+            b"/daas/local/status": self._status,
+            b"/daas/local/ready": self._ready,
+            b"/daas/local/log/head": self._log_head,
+        }
         self.server = LocalServer(self.forwarder, credential, RequestFilter(config.filters), local, self.metrics)
         self._listener: asyncio.AbstractServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -229,6 +234,16 @@ class Gateway:
         except errors.GatewayError as problem:
             return problem.code, problem.status()
         return 200, json_body({"ready": True})
+
+    async def _log_head(self) -> tuple[int, bytes]:
+        """The enclave's signed tree head as it came: who asked judges its signature."""
+        try:
+            answer = await self.forwarder.fetch(ask("GET", "/daas/v1/log/head"))
+        except errors.GatewayError as problem:
+            return problem.code, problem.status()
+        if answer.status != 200:
+            return answer.status, answer.body
+        return 200, json_body({"version": 1, "tree_head": base64.b64encode(answer.body).decode("ascii")})
 
     async def _status(self) -> tuple[int, bytes]:
         enclave: object = None

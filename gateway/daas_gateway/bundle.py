@@ -1,102 +1,41 @@
-"""A receipt with what is needed to judge it anywhere: export, import, and a verification that is pure.
+"""The judgement of a receipt, check by check, anywhere and offline. Pure; the file it comes in is `bundle_file`.
 
-`verify_bundle` says check by check what holds. A check that lacks its input says so and is never counted as passed.
+A check that lacks its input says so and is never counted as passed.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
-
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from daas_attestation.anchor import TrustAnchor
 from daas_attestation.document import parse_unverified
 from daas_attestation.errors import AttestationError
 from daas_attestation.measurements import Measurement
+from daas_attestation.moment import utc_text
 from daas_attestation.verify import BindingExpectation, Expectation, VerifiedDocument, verify_document
-from daas_protocol import jsonstrict
+from daas_gateway.bundle_file import Bundle, BundleInvalid, export_bundle, parse_bundle
 from daas_protocol.binding import RequestBinding
-from daas_protocol.receipt import (
-    Intent,
-    Receipt,
-    ReceiptSignatureError,
-    SignedMessage,
-    StreamReceipt,
-    decode_base64,
-    verify,
-)
+from daas_protocol.ed25519 import FastVerifyKey
+from daas_protocol.log_proof import InclusionProof
+from daas_protocol.receipt import Intent, Receipt, ReceiptSignatureError, SignedMessage, StreamReceipt, verify
+from daas_protocol.statement import read_statement, require_included
 from daas_protocol.sui import format_address
 
-BUNDLE_VERSION: Final = 1
-MAX_BUNDLE_BYTES: Final = 4 * 1024 * 1024
-"""A body of 1 MiB in base64, a document of 12 KiB, and the rest."""
-MAX_FIELD_CHARACTERS: Final = 2 * 1024 * 1024
-_NO_AGE_LIMIT: Final = 2**62
-"""A kept document is judged at its own time: it was fresh when the gateway challenged it, and only then."""
-
-
-class BundleInvalid(ValueError):
-    """The bytes are neither a bundle nor a receipt."""
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """What verification can be given. Only `message` is always there."""
-
-    message: bytes
-    binding: bytes | None = None
-    body: bytes | None = None
-    document: bytes | None = None
-    nonce: bytes | None = None
-
-
-_BUNDLE_FIELDS = ("message", "binding", "body", "document", "nonce")
-
-
-def export_bundle(bundle: Bundle) -> bytes:
-    """A bundle as JSON: {"version": 1, "message", "binding", "body", "document", "nonce"}, each base64 or null."""
-    values = {name: getattr(bundle, name) for name in _BUNDLE_FIELDS}
-    encoded = {
-        name: None if value is None else base64.b64encode(value).decode("ascii") for name, value in values.items()
-    }
-    return json.dumps({"version": BUNDLE_VERSION, **encoded}, indent=1).encode("ascii") + b"\n"
-
-
-def parse_bundle(data: bytes) -> Bundle:
-    """An exported bundle, or a RECEIPT file (then only the message is there). Raises BundleInvalid."""
-    if len(data) > MAX_BUNDLE_BYTES:
-        raise BundleInvalid(f"a receipt or bundle has at most {MAX_BUNDLE_BYTES} bytes, not {len(data)}")
-    try:
-        if not data.lstrip().startswith(b"{"):
-            return Bundle(decode_base64(data.decode("ascii").strip(), MAX_FIELD_CHARACTERS))
-        document = jsonstrict.loads(data, MAX_BUNDLE_BYTES)
-        if not isinstance(document, dict) or set(document) != {"version", *_BUNDLE_FIELDS}:
-            raise BundleInvalid(f"a bundle has exactly the fields version, {', '.join(_BUNDLE_FIELDS)}")
-        if document["version"] != BUNDLE_VERSION:
-            raise BundleInvalid(f"only bundles of version {BUNDLE_VERSION} are known")
-        fields = {name: _field(name, document[name]) for name in _BUNDLE_FIELDS}
-    except BundleInvalid:
-        raise
-    except ValueError as problem:
-        raise BundleInvalid(f"neither a bundle nor a base64 receipt: {problem}") from None
-    message = fields.pop("message")
-    if message is None:
-        raise BundleInvalid("the bundle has no message")
-    return Bundle(message, **fields)
-
-
-def _field(name: str, value: object) -> bytes | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise BundleInvalid(f"{name} must be base64 text or null")
-    return decode_base64(value, MAX_FIELD_CHARACTERS)
+__all__ = [
+    "Bundle",
+    "BundleInvalid",
+    "Check",
+    "LogPlace",
+    "Outcome",
+    "Verification",
+    "export_bundle",
+    "parse_bundle",
+    "verify_at_its_time",
+    "verify_bundle",
+]
 
 
 class Outcome(Enum):
@@ -138,6 +77,14 @@ class Verification:
         return signed and not any(check.outcome is Outcome.FAILED for check in self.checks)
 
 
+@dataclass(frozen=True, slots=True)
+class LogPlace:
+    """Where in the log the receipt should be: a signed tree head, or a later receipt of the same boot, and a proof."""
+
+    head: SignedMessage
+    proof: InclusionProof | None = None
+
+
 def verify_bundle(
     bundle: Bundle,
     *,
@@ -146,11 +93,13 @@ def verify_bundle(
     measurements: Sequence[Measurement] | None = None,
     body_sha256: bytes | None = None,
     requester: bytes | None = None,
+    place: LogPlace | None = None,
 ) -> Verification:
     """Verifies a receipt offline.
 
     The key comes from the bundle's document when `anchor` is given, else `public_key` (32 bytes) is taken at its word;
-    with both they must agree. `body_sha256` stands in for a body that was not kept. Never raises for bad bytes.
+    with both they must agree. `body_sha256` stands in for a body that was not kept. A `place` that is given must hold
+    under the same key. Never raises for bad bytes.
     """
     checks: list[Check] = []
 
@@ -197,16 +146,63 @@ def verify_bundle(
     else:
         say("requester", Outcome.NOT_CHECKED, f"the receipt names {format_address(receipt.requester)}")
     if bundle.body is not None:
-        compare("body", hashlib.sha256(bundle.body).digest(), receipt.body_digest)
-        if len(bundle.body) != receipt.body_length:
-            say("body length", Outcome.FAILED, f"expected {receipt.body_length}, got {len(bundle.body)}")
+        _check_body(bundle.body, receipt, say)
     elif body_sha256 is not None:
         compare("body", body_sha256, receipt.body_digest)
     else:
         say("body", Outcome.NOT_CHECKED, "no body and no digest of one was given")
+    _check_place(message, key, place, say)
     return Verification(
         tuple(checks), None if attested is None else attested.anchor_kind, receipt, message.timestamp_ms
     )
+
+
+def _check_body(body: bytes, receipt: Receipt | StreamReceipt, say: _Say) -> None:
+    digest = hashlib.sha256(body).digest()
+    if (digest, len(body)) == (receipt.body_digest, receipt.body_length):
+        say("body", Outcome.PASSED, f"{digest.hex()}, {len(body)} bytes")
+    elif isinstance(receipt, StreamReceipt) and (digest, len(body)) == (
+        receipt.running_digest,
+        receipt.offset + receipt.body_length,
+    ):
+        whole = "the whole answer" if receipt.last else f"the answer up to frame {receipt.index}"
+        say("body", Outcome.PASSED, f"{digest.hex()}, {len(body)} bytes: {whole}")
+    elif digest != receipt.body_digest:
+        say("body", Outcome.FAILED, f"expected {receipt.body_digest.hex()}, got {digest.hex()}")
+    else:
+        say("body length", Outcome.FAILED, f"expected {receipt.body_length}, got {len(body)}")
+
+
+def _check_place(message: SignedMessage, key: bytes | None, place: LogPlace | None, say: _Say) -> None:
+    if place is None:
+        say("log", Outcome.NOT_CHECKED, "no tree head and no inclusion proof was given")
+        return
+    if key is None:
+        say("tree head", Outcome.NOT_CHECKED, "no key")
+        return
+    try:
+        head, leaf = read_statement(place.head), read_statement(message)
+        verify(place.head, FastVerifyKey(key))
+    except ValueError as problem:
+        say("tree head", Outcome.FAILED, str(problem))
+        return
+    if (head.enclave_id, head.boot_id) != (leaf.enclave_id, leaf.boot_id):
+        say(
+            "tree head",
+            Outcome.FAILED,
+            f"of another enclave or boot: expected {leaf.boot_id.hex()}, got {head.boot_id.hex()}",
+        )
+        return
+    say("tree head", Outcome.PASSED, f"{head.name}, root {head.root.hex()}, signed {utc_text(place.head.timestamp_ms)}")
+    if place.proof is None:
+        say("inclusion", Outcome.NOT_CHECKED, "no inclusion proof was given")
+        return
+    try:
+        require_included(leaf, head, place.proof)
+    except ValueError as problem:
+        say("inclusion", Outcome.FAILED, str(problem))
+    else:
+        say("inclusion", Outcome.PASSED, f"leaf {leaf.size} of {head.size}, {len(place.proof.hashes)} hashes")
 
 
 def _check_signature(message: SignedMessage, key: bytes | None, say: _Say) -> None:
@@ -214,11 +210,28 @@ def _check_signature(message: SignedMessage, key: bytes | None, say: _Say) -> No
         say("signature", Outcome.NOT_CHECKED, "no key: give a root for the attestation document, or a public key")
         return
     try:
-        verify(message, Ed25519PublicKey.from_public_bytes(key))
+        verify(message, FastVerifyKey(key))
     except (ReceiptSignatureError, ValueError):
         say("signature", Outcome.FAILED, f"not signed by {key.hex()}")
     else:
         say("signature", Outcome.PASSED, f"Ed25519 by {key.hex()}")
+
+
+def verify_at_its_time(
+    document: bytes,
+    anchor: TrustAnchor,
+    measurements: Sequence[Measurement] | None,
+    nonce: bytes | None = None,
+    binding: BindingExpectation | None = None,
+) -> VerifiedDocument:
+    """The document as it was when it was made: its certificates live hours, what its key has signed is kept for years.
+
+    A binding is demanded in any case. Says nothing about now. Raises subclasses of `AttestationError`.
+    """
+    as_of = parse_unverified(document).timestamp_ms
+    expected = BindingExpectation() if binding is None else binding
+    # It was fresh when the gateway challenged it, and only then.
+    return verify_document(document, Expectation(anchor, measurements, nonce, expected, None, 0), as_of)
 
 
 def _attested(
@@ -235,15 +248,17 @@ def _attested(
     expected = (
         BindingExpectation()
         if binding is None
-        else BindingExpectation(binding.package, binding.cluster, binding.enclave, None, None)
+        else BindingExpectation(binding.package, binding.cluster, binding.enclave)
     )
     try:
-        as_of = parse_unverified(bundle.document).timestamp_ms
-        expectation = Expectation(anchor, measurements, bundle.nonce, expected, _NO_AGE_LIMIT, 0)
-        verified = verify_document(bundle.document, expectation, as_of)
+        verified = verify_at_its_time(bundle.document, anchor, measurements, bundle.nonce, expected)
     except AttestationError as problem:
         say("attestation", Outcome.FAILED, str(problem))
         return None
     measured = "PCRs not compared" if verified.measurement is None else verified.measurement.name
-    say("attestation", Outcome.PASSED, f"{verified.anchor_kind}, {verified.module_id}, {measured}, as of {as_of}")
+    say(
+        "attestation",
+        Outcome.PASSED,
+        f"{verified.anchor_kind}, {verified.module_id}, {measured}, at its own time {utc_text(verified.timestamp_ms)}",
+    )
     return verified

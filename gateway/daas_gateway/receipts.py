@@ -17,10 +17,12 @@ from daas_gateway.bundle import (
     Bundle,
     BundleInvalid,
     Check,
+    LogPlace,
     Outcome,
     Verification,
     export_bundle,
     parse_bundle,
+    verify_at_its_time,
     verify_bundle,
 )
 from daas_gateway.store import KeptAttestation, KeptReceipt, StoreUnusable, open_store
@@ -134,6 +136,16 @@ def receipt_text(message: bytes) -> str:
     return base64.b64encode(message).decode("ascii") + "\n"
 
 
+def newest_of_boot(path: Path, boot_id: bytes) -> StoredReceipt | None:
+    """The kept receipt of a boot with the highest sequence, whose root covers all others of that boot."""
+    with _reading(path) as database:
+        row = database.execute(
+            f"SELECT id, {_COLUMNS} FROM receipts WHERE boot_id = ? ORDER BY sequence DESC LIMIT 1",  # noqa: S608
+            (boot_id,),
+        ).fetchone()
+    return None if row is None else StoredReceipt(row[0], KeptReceipt(*row[1:]))
+
+
 def bundle_of(path: Path, number: int) -> Bundle:
     """A kept receipt with its binding, attestation document and, if kept, body. Raises as `get_receipt`."""
     kept = get_receipt(path, number).receipt
@@ -152,6 +164,7 @@ __all__ = [
     "BundleInvalid",
     "Check",
     "Evidence",
+    "LogPlace",
     "Outcome",
     "ReceiptMissing",
     "StoreUnusable",
@@ -164,7 +177,9 @@ __all__ = [
     "get_receipt",
     "list_evidence",
     "list_receipts",
+    "newest_of_boot",
     "parse_bundle",
     "receipt_text",
+    "verify_at_its_time",
     "verify_bundle",
 ]

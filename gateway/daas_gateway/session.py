@@ -11,7 +11,7 @@ import base64
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -65,6 +65,9 @@ class Session:
 
     def __repr__(self) -> str:
         return f"Session(expires_at_ms={self.expires_at_ms})"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a session key is not serialised")
 
 
 class Sessions:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from daas_gateway.private_files import PrivateFileExposed, PrivateFileTooLarge, read_private
 from daas_protocol import jsonstrict, sui
+from daas_protocol.secret_memory import scrub
 from daas_protocol.state_files import write_atomic
 
 VERSION = 1
@@ -107,6 +108,7 @@ def _store(folder: Path, name: str, seed: bytes) -> KeyInfo:
         "private_key": sui.encode_suiprivkey(seed),
     }
     write_atomic(path, json.dumps(document, indent=1).encode("ascii") + b"\n", 0o600)
+    scrub(seed)
     return KeyInfo(name, address, path)
 
 
@@ -158,6 +160,8 @@ def load_key(path: Path) -> UserKey:
         document = jsonstrict.loads(data, MAX_FILE_BYTES)
     except ValueError:
         raise KeyFileInvalid(f"{path} is not the JSON of a key file") from None
+    finally:
+        scrub(data)
     if not isinstance(document, dict) or set(document) != _FIELDS:
         raise KeyFileInvalid(f"{path} must have exactly the fields {', '.join(sorted(_FIELDS))}")
     if document["version"] != VERSION or document["scheme"] != "ed25519":
@@ -165,7 +169,9 @@ def load_key(path: Path) -> UserKey:
     if not isinstance(document["private_key"], str) or not isinstance(document["address"], str):
         raise KeyFileInvalid(f"{path}: address and private_key must be strings")
     try:
-        key = UserKey(Ed25519PrivateKey.from_private_bytes(sui.decode_suiprivkey(document["private_key"])))
+        seed = sui.decode_suiprivkey(document["private_key"])
+        key = UserKey(Ed25519PrivateKey.from_private_bytes(seed))
+        scrub(seed)
     except ValueError:
         raise KeyFileInvalid(f"{path}: private_key is not an Ed25519 suiprivkey") from None
     if sui.format_address(key.address) != document["address"]:

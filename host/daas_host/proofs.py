@@ -6,11 +6,11 @@ Nothing here is believed by those who ask: they verify the proof against a root 
 from __future__ import annotations
 
 from contextlib import suppress
-from hashlib import sha256
 from pathlib import Path
 
 from daas_host.tile_layout import TILE_HEIGHT, TILE_WIDTH, combine
 from daas_host.tiles import MAX_LEVEL, boot_folder, read_tile, stored_size
+from daas_protocol.log import EMPTY_ROOT, consistency_ranges, inclusion_ranges, node_hash, split
 
 
 class ProofRange(ValueError):
@@ -35,7 +35,7 @@ class BootProofs:
         """Root (32 bytes) of the first `size` leaves."""
         if not 0 <= size <= self.size:
             raise ProofRange(f"root at {size}", self.size)
-        return self._range(0, size) if size else sha256(b"").digest()
+        return self._range(0, size) if size else EMPTY_ROOT
 
     def inclusion(self, index: int, size: int) -> tuple[bytes, ...]:
         """Audit path of leaf `index` in the tree of `size` leaves, from the leaf upwards.
@@ -45,17 +45,7 @@ class BootProofs:
         """
         if not 0 <= index < size <= self.size:
             raise ProofRange(f"inclusion of {index} in {size}", self.size)
-        path: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                path.append(self._range(middle, end))
-                end = middle
-            else:
-                path.append(self._range(start, middle))
-                start = middle
-        return tuple(reversed(path))
+        return tuple(self._range(start, end) for start, end in inclusion_ranges(index, size))
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
         """Proof that the tree of `old` leaves is a prefix of that of `new`.
@@ -65,30 +55,15 @@ class BootProofs:
         """
         if not 0 < old <= new <= self.size:
             raise ProofRange(f"consistency of {old} and {new}", self.size)
-        path: list[bytes] = []
-        start, end = 0, new
-        whole = True
-        while end != old:
-            middle = start + _split(end - start)
-            if old <= middle:
-                path.append(self._range(middle, end))
-                end = middle
-            else:
-                path.append(self._range(start, middle))
-                start = middle
-                whole = False
-        # The old root itself is known to whoever asks, unless it is only a part of the old tree.
-        if not whole:
-            path.append(self._range(start, end))
-        return tuple(reversed(path))
+        return tuple(self._range(start, end) for start, end in consistency_ranges(old, new))
 
     def _range(self, start: int, end: int) -> bytes:
         """Root of leaves `start` to `end`, where `start` is a multiple of the largest power of two below the length."""
         count = end - start
         if count & (count - 1) == 0:
             return self._subtree(count.bit_length() - 1, start)
-        middle = start + _split(count)
-        return sha256(b"\x01" + self._range(start, middle) + self._range(middle, end)).digest()
+        middle = start + split(count)
+        return node_hash(self._range(start, middle), self._range(middle, end))
 
     def _subtree(self, height: int, start: int) -> bytes:
         """Root of the 2**height leaves from `start`."""
@@ -115,8 +90,3 @@ class BootProofs:
             root = combine(self._hashes(level, number * TILE_WIDTH, TILE_WIDTH))
             self._roots[(level, number)] = root
         return root
-
-
-def _split(count: int) -> int:
-    """The largest power of two below `count` (RFC 6962's k)."""
-    return 1 << (count - 1).bit_length() - 1

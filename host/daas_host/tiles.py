@@ -207,7 +207,7 @@ def read_leaves(tiles_dir: Path, boot_id: bytes, start: int = 0, end: int | None
 def stored_size(folder: Path) -> int:
     """Leaves in a boot's folder."""
     for _ in range(READ_RETRIES):
-        whole = whole_tiles(folder, 0)
+        whole = _end_of_whole_tiles(folder)
         versions = _versions(folder / partial_folder(0, whole))
         # The tile may have been finished between the two looks.
         if versions or not (folder / tile_path(0, whole)).exists():
@@ -253,14 +253,35 @@ def read_tile(folder: Path, level: int, number: int, width: int = TILE_WIDTH) ->
 
 
 def whole_tiles(folder: Path, level: int) -> int:
-    """How many whole tiles a level has, counted from its beginning."""
+    """How many whole tiles a level has, counted from its beginning, each looked at: for the writer, which repairs."""
     number = 0
-    try:
-        while os.stat(folder / tile_path(level, number)).st_size == TILE_BYTES:
-            number += 1
-    except FileNotFoundError:
-        pass
+    while _is_whole(folder, level, number):
+        number += 1
     return number
+
+
+def _end_of_whole_tiles(folder: Path) -> int:
+    """The same for readers of level 0, by halving: tiles are written in order, and a hole shows when it is read."""
+    if not _is_whole(folder, 0, 0):
+        return 0
+    end = 1
+    while _is_whole(folder, 0, end):
+        end *= 2
+    last = end // 2
+    while end - last > 1:
+        middle = (last + end) // 2
+        if _is_whole(folder, 0, middle):
+            last = middle
+        else:
+            end = middle
+    return end
+
+
+def _is_whole(folder: Path, level: int, number: int) -> bool:
+    try:
+        return os.stat(folder / tile_path(level, number)).st_size == TILE_BYTES
+    except FileNotFoundError:
+        return False
 
 
 def _versions(folder: Path) -> list[tuple[Path, int]]:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from daas_protocol.bcs import Reader, Writer, encode_bytes, require_length
+from daas_protocol.bcs import U64_MAX, Reader, Writer, encode_bytes, require_length
 
 HASH_BYTES = 32
 BOOT_ID_BYTES = 16
@@ -128,17 +128,7 @@ class MerkleTree:
         self._require_size(size)
         if not 0 <= index < size:
             raise TreeSizeError(f"leaf index {index} is outside a tree of {size} leaves")
-        proof: list[bytes] = []
-        start, end = 0, size
-        while end - start > 1:
-            middle = start + _split(end - start)
-            if index < middle:
-                proof.append(self._range(middle, end))
-                end = middle
-            else:
-                proof.append(self._range(start, middle))
-                start = middle
-        return proof[::-1]
+        return [self._range(start, end) for start, end in inclusion_ranges(index, size)]
 
     def consistency_proof(self, old_size: int, new_size: int | None = None) -> list[bytes]:
         """RFC 6962 section 2.1.2; empty for equal sizes and for an empty older tree. Raises `TreeSizeError`."""
@@ -146,23 +136,7 @@ class MerkleTree:
         self._require_size(new_size)
         if not 0 <= old_size <= new_size:
             raise TreeSizeError(f"older size {old_size} is outside 0..{new_size}")
-        if old_size in (0, new_size):
-            return []
-        proof: list[bytes] = []
-        start, end = 0, new_size
-        whole = True  # the range still begins at 0 and the verifier knows the older root
-        while old_size != end:
-            middle = start + _split(end - start)
-            if old_size <= middle:
-                proof.append(self._range(middle, end))
-                end = middle
-            else:
-                proof.append(self._range(start, middle))
-                start = middle
-                whole = False
-        if not whole:
-            proof.append(self._range(start, end))
-        return proof[::-1]
+        return [self._range(start, end) for start, end in consistency_ranges(old_size, new_size)]
 
     def _require_size(self, size: int) -> None:
         if not 0 <= size <= self.size:
@@ -174,23 +148,82 @@ class MerkleTree:
         if count & (count - 1) == 0:
             height = count.bit_length() - 1
             return self._levels[height][start >> height]
-        middle = start + _split(count)
+        middle = start + split(count)
         return node_hash(self._range(start, middle), self._range(middle, end))
 
 
-def _split(count: int) -> int:
-    """The largest power of two smaller than `count` (count > 1)."""
+def split(count: int) -> int:
+    """RFC 6962's k: the largest power of two smaller than `count` (> 1)."""
     return 1 << ((count - 1).bit_length() - 1)
+
+
+def inclusion_ranges(index: int, size: int) -> list[tuple[int, int]]:
+    """The leaves start..end under each hash of an inclusion proof, in its order; 0 <= index < size."""
+    ranges: list[tuple[int, int]] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + split(end - start)
+        if index < middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+    return ranges[::-1]
+
+
+def consistency_ranges(old_size: int, new_size: int) -> list[tuple[int, int]]:
+    """The leaves start..end under each hash of a consistency proof, in its order; 0 <= old_size <= new_size."""
+    if old_size in (0, new_size):
+        return []
+    ranges: list[tuple[int, int]] = []
+    start, end = 0, new_size
+    whole = True  # the range still begins at 0 and the verifier knows the older root
+    while old_size != end:
+        middle = start + split(end - start)
+        if old_size <= middle:
+            ranges.append((middle, end))
+            end = middle
+        else:
+            ranges.append((start, middle))
+            start = middle
+            whole = False
+    if not whole:
+        ranges.append((start, end))
+    return ranges[::-1]
+
+
+def inclusion_length(index: int, size: int) -> int:
+    """How many hashes an inclusion proof has: fixed by index and size. Raises `InclusionProofError`."""
+    if not 0 <= size <= U64_MAX:
+        raise InclusionProofError("size beyond 64 bits", U64_MAX, size)
+    if not 0 <= index < size:
+        raise InclusionProofError("index outside the tree", size, index)
+    inner = (index ^ (size - 1)).bit_length()
+    return inner + (index >> inner).bit_count()
+
+
+def consistency_length(old_size: int, new_size: int) -> int:
+    """How many hashes a consistency proof has: fixed by the two sizes. Raises `ConsistencyProofError`."""
+    if not 0 <= new_size <= U64_MAX:
+        raise ConsistencyProofError("newer size beyond 64 bits", U64_MAX, new_size)
+    if not 0 <= old_size <= new_size:
+        raise ConsistencyProofError("older size", new_size, old_size)
+    if old_size in (0, new_size):
+        return 0
+    shift = (old_size & -old_size).bit_length() - 1
+    start, last = (old_size - 1) >> shift, (new_size - 1) >> shift
+    inner = (start ^ last).bit_length()
+    # An older tree that is one complete subtree needs no first hash: its root is known.
+    return inner + (start >> inner).bit_count() + (0 if start == 0 else 1)
 
 
 def verify_inclusion(*, leaf_hash: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> None:
     """RFC 9162 section 2.1.3.2. Raises `InclusionProofError`; the length of the proof is fixed by index and size."""
-    if not 0 <= index < size:
-        raise InclusionProofError("index outside the tree", size, index)
-    inner = (index ^ (size - 1)).bit_length()
-    wanted = inner + (index >> inner).bit_count()
+    wanted = inclusion_length(index, size)
     if len(proof) != wanted:
         raise InclusionProofError("number of hashes", wanted, len(proof))
+    inner = (index ^ (size - 1)).bit_length()
     _require_hashes(InclusionProofError, (leaf_hash, root, *proof))
     node = leaf_hash
     for height, sibling in enumerate(proof):
@@ -207,14 +240,13 @@ def verify_consistency(
 
     Raises `ConsistencyProofError`.
     """
-    if not 0 <= old_size <= new_size:
-        raise ConsistencyProofError("older size", new_size, old_size)
+    wanted = consistency_length(old_size, new_size)
+    if len(proof) != wanted:
+        raise ConsistencyProofError("number of hashes", wanted, len(proof))
     _require_hashes(ConsistencyProofError, (old_root, new_root, *proof))
     if old_size == 0 and old_root != EMPTY_ROOT:
         raise ConsistencyProofError("root of the empty tree", EMPTY_ROOT, old_root)
     if old_size in (0, new_size):
-        if proof:
-            raise ConsistencyProofError("number of hashes", 0, len(proof))
         if old_size == new_size and old_root != new_root:
             raise ConsistencyProofError("root of the same size", old_root, new_root)
         return
@@ -223,13 +255,9 @@ def verify_consistency(
     start = (old_size - 1) >> shift
     last = (new_size - 1) >> shift
     inner = (start ^ last).bit_length()
-    path = inner + (start >> inner).bit_count()
     known = start == 0  # the older tree is one complete subtree, so its root is where the path begins
-    wanted = path + (0 if known else 1)
-    if len(proof) != wanted:
-        raise ConsistencyProofError("number of hashes", wanted, len(proof))
     old = new = old_root if known else proof[0]
-    for height, sibling in enumerate(proof[wanted - path :]):
+    for height, sibling in enumerate(proof[0 if known else 1 :]):
         if height < inner and not start >> height & 1:
             new = node_hash(new, sibling)
         else:

@@ -5,7 +5,7 @@ import secrets
 from pathlib import Path
 
 
-def write_atomic(path: Path | str, data: bytes, mode: int = 0o600) -> None:
+def write_atomic(path: Path | str, data: bytes | memoryview, mode: int = 0o600) -> None:
     """Write beside `path`, flush to disk, rename over it, flush the folder.
 
     `mode` holds from the first byte on (POSIX); a secret is never readable by others, not even for a moment. Raises

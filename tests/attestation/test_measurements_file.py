@@ -118,12 +118,33 @@ def test_a_wrong_field_is_refused(change: dict[str, object]) -> None:
         decode(json.dumps(document).encode())
 
 
-def test_every_field_is_required() -> None:
-    for name in json.loads(encode([GOOD]))["measurements"][0]:
-        document = json.loads(encode([GOOD]))
+OPTIONAL = {"pcr8": None, "valid_to": None, "inputs": {}, "versions": {}, "commit": ""}
+
+
+def without(*names: str) -> bytes:
+    full = replace(GOOD, pcr8=b"\x18" * 48, valid_to=9)
+    document = json.loads(encode([full]))
+    for name in names:
         del document["measurements"][0][name]
+    return json.dumps(document).encode()
+
+
+def test_what_an_image_is_accepted_by_is_required() -> None:
+    for name in json.loads(encode([GOOD]))["measurements"][0].keys() - OPTIONAL:
         with pytest.raises(MeasurementError, match=name):
-            decode(json.dumps(document).encode())
+            decode(without(name))
+
+
+@pytest.mark.parametrize("name", OPTIONAL)
+def test_what_tells_where_an_image_comes_from_may_be_left_out(name: str) -> None:
+    full = decode(without())[0]
+    assert decode(without(name)) == (replace(full, **{name: OPTIONAL[name]}),)  # type: ignore[arg-type]
+
+
+def test_what_was_left_out_is_written_in_full() -> None:
+    sparse = decode(without(*OPTIONAL))
+    assert OPTIONAL.keys() <= json.loads(encode(sparse))["measurements"][0].keys()
+    assert decode(encode(sparse)) == sparse
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ def test_what_is_too_large_never_reaches_the_kernel(device_over: Build) -> None:
         lambda: device.attestation(nonce=bytes(513), user_data=None, public_key=None),
         lambda: device.attestation(nonce=None, user_data=bytes(513), public_key=None),
         lambda: device.attestation(nonce=None, user_data=None, public_key=bytes(1025)),
-        lambda: device.extend_pcr(16, bytes(3073)),
+        lambda: device.extend_pcr(16, bytes(4069)),
     ):
         assert code(call) is NsmErrorCode.INPUT_TOO_LARGE
     assert code(lambda: device.describe_pcr(1 << 16)) is NsmErrorCode.INVALID_INDEX
@@ -241,7 +241,8 @@ def test_what_is_too_large_never_reaches_the_kernel(device_over: Build) -> None:
 
 def test_the_largest_requests_fit(device_over: Build) -> None:
     device, kernel = device_over(cbor.encode({"ExtendPCR": {"data": bytes(48)}}))
-    device.extend_pcr(31, bytes(3072))
+    device.extend_pcr(31, bytes(4068))
+    assert len(kernel.requests[0]) == nsm_wire.REQUEST_MAX_BYTES
     assert len(nsm_wire.attestation_request(bytes(512), bytes(512), bytes(1024))) <= nsm_wire.REQUEST_MAX_BYTES
     assert len(kernel.requests[0]) <= nsm_wire.REQUEST_MAX_BYTES
 

@@ -1,7 +1,11 @@
 """Production takes AWS's root and nothing else: by type where mypy looks, by name where it does not."""
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, replace
+from pathlib import Path
 
 import pytest
 
@@ -27,11 +31,60 @@ def test_a_production_expectation_is_an_expectation_under_aws_root() -> None:
     assert not expectation.allow_debug
 
 
-def test_a_development_root_does_not_type_check_and_does_not_run() -> None:
+def test_a_development_root_does_not_run() -> None:
     anchor = DevelopmentAnchor(b"root")
     with pytest.raises(ProductionConfigurationError, match="DevelopmentAnchor"):
-        # mypy refuses this line; were it to accept it, the unused ignore would be the error.
         production(anchor)  # type: ignore[arg-type]
+
+
+STATIC = """
+from daas_attestation.anchor import AwsAnchor, DevelopmentAnchor, TrustAnchor
+from daas_attestation.measurements import Measurement
+from daas_attestation.verify import BindingExpectation, Expectation, ProductionExpectation
+
+
+def with_aws(image: Measurement, nonce: bytes, binding: BindingExpectation) -> Expectation:
+    return ProductionExpectation(AwsAnchor(), [image], nonce, binding, 60_000, 5_000)
+
+
+def with_development(image: Measurement, nonce: bytes, binding: BindingExpectation) -> Expectation:
+    return ProductionExpectation(DevelopmentAnchor(b"root"), [image], nonce, binding, 60_000, 5_000)
+
+
+def with_any(anchor: TrustAnchor, image: Measurement, nonce: bytes, binding: BindingExpectation) -> Expectation:
+    return ProductionExpectation(anchor, [image], nonce, binding, 60_000, 5_000)
+
+
+class Pretender(AwsAnchor):
+    pass
+
+
+def without_nonce(image: Measurement, binding: BindingExpectation) -> Expectation:
+    return ProductionExpectation(AwsAnchor(), [image], None, binding, 60_000, 5_000)
+"""
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def test_mypy_refuses_every_other_anchor_and_no_other_line(tmp_path: Path) -> None:
+    """The type is the proof: the line with AWS's anchor passes, those with another do not, nor does a subclass."""
+    file = tmp_path / "static.py"
+    file.write_text(STATIC)
+    command = [sys.executable, "-m", "mypy", "--config-file", str(CHECKOUT / "pyproject.toml"), "--no-error-summary"]
+    done = subprocess.run([*command, str(file)], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+    lines = STATIC.splitlines()
+    found = [
+        (lines[int(number) - 1].strip(), kind)
+        for number, kind in re.findall(r"static\.py:(\d+): error: .*\[([a-z-]+)\]$", done.stdout, re.MULTILINE)
+    ]
+    assert found == [
+        (
+            'return ProductionExpectation(DevelopmentAnchor(b"root"), [image], nonce, binding, 60_000, 5_000)',
+            "arg-type",
+        ),
+        ("return ProductionExpectation(anchor, [image], nonce, binding, 60_000, 5_000)", "arg-type"),
+        ("class Pretender(AwsAnchor):", "misc"),
+        ("return ProductionExpectation(AwsAnchor(), [image], None, binding, 60_000, 5_000)", "arg-type"),
+    ], done.stdout + done.stderr
 
 
 def test_nothing_that_looks_like_the_aws_anchor_is_one() -> None:
@@ -55,6 +108,7 @@ def test_nothing_that_looks_like_the_aws_anchor_is_one() -> None:
         lambda: replace(production(AwsAnchor()), nonce=None),  # type: ignore[arg-type]
         lambda: replace(production(AwsAnchor()), nonce=bytes(16)),
         lambda: replace(production(AwsAnchor()), binding=None),  # type: ignore[arg-type]
+        lambda: replace(production(AwsAnchor()), max_age_ms=None),  # type: ignore[arg-type]
         lambda: replace(production(AwsAnchor()), anchor=DevelopmentAnchor(b"root")),  # type: ignore[arg-type]
     ],
 )
@@ -90,7 +144,7 @@ def test_an_anchor_file_has_one_root(world: World) -> None:
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import Encoding
 
-    pem = x509.load_der_x509_certificate(world.ca.cabundle[0]).public_bytes(Encoding.PEM)
+    pem = x509.load_der_x509_certificate(world.ca.root_der).public_bytes(Encoding.PEM)
     assert DevelopmentAnchor.from_pem(pem) == world.nsm.anchor
     with pytest.raises(AnchorError, match="exactly one"):
         DevelopmentAnchor.from_pem(pem + pem)

@@ -57,7 +57,9 @@ def test_its_payload_is_an_indefinite_map_with_the_locked_pcrs(world: World) -> 
     assert (document.sign1.payload[0], document.sign1.payload[-1]) == (0xBF, 0xFF)
     assert sorted(document.pcrs) == list(range(16))
     assert {index: document.pcrs[index] for index in PCRS} == PCRS
-    assert all(document.pcrs[index] == bytes(48) for index in range(3, 16))
+    assert all(document.pcrs[index] == bytes(48) for index in range(3, 16) if index != 4)
+    instance_id = document.module_id.split("-enc")[0]
+    assert document.pcrs[4] == hashlib.sha384(bytes(48) + instance_id.encode()).digest()
 
 
 def test_pcrs_from_16_on_are_extended_locked_and_only_then_attested(world: World) -> None:
@@ -88,7 +90,10 @@ def test_the_errors_are_those_of_the_api(world: World) -> None:
         assert code(nsm.extend_pcr, index, b"x") is NsmErrorCode.INVALID_INDEX
         assert code(nsm.lock_pcr, index) is NsmErrorCode.INVALID_INDEX
     assert code(nsm.lock_pcrs, 33) is NsmErrorCode.INVALID_INDEX
-    assert code(nsm.extend_pcr, 16, bytes(3073)) is NsmErrorCode.INPUT_TOO_LARGE
+    assert code(nsm.extend_pcr, 16, bytes(4069)) is NsmErrorCode.INPUT_TOO_LARGE
+    # The driver sees the size first, the module the index, and only then the lock.
+    assert code(nsm.extend_pcr, 32, bytes(4069)) is NsmErrorCode.INPUT_TOO_LARGE
+    assert code(nsm.extend_pcr, 0, bytes(4069)) is NsmErrorCode.INPUT_TOO_LARGE
     assert code(nsm.random, 4097) is NsmErrorCode.INVALID_ARGUMENT
     assert code(nsm.random, -1) is NsmErrorCode.INVALID_ARGUMENT
 
@@ -105,6 +110,34 @@ def test_the_largest_document_is_one_that_the_verifier_reads(world: World) -> No
     world.nsm.lock_pcrs(32)
     data = world.nsm.attestation(nonce=bytes(512), user_data=bytes(512), public_key=bytes(1024))
     verify_document(data, world.expect(nonce=bytes(512), binding=None), NOW_MS)
+
+
+def test_what_the_api_takes_is_taken(world: World) -> None:
+    nsm = world.nsm
+    empty = nsm.extend_pcr(20, b"")
+    assert empty == hashlib.sha384(bytes(48)).digest()
+    assert len(nsm.extend_pcr(31, bytes(4068))) == 48
+    nsm.lock_pcrs(0)
+    assert nsm.describe().locked_pcrs == frozenset(range(16))
+    # Locking a range again is no error, unlike locking one PCR again.
+    nsm.lock_pcrs(16)
+    nsm.lock_pcrs(21)
+    nsm.lock_pcrs(17)
+    assert nsm.describe().locked_pcrs == frozenset(range(21))
+    assert code(nsm.lock_pcr, 20) is NsmErrorCode.READ_ONLY_INDEX
+    assert nsm.describe_pcr(20).value == empty
+    given = parse_unverified(nsm.attestation(nonce=b"", user_data=b"", public_key=None))
+    assert (given.nonce, given.user_data, given.public_key) == (b"", b"", None)
+
+
+def test_it_describes_itself_as_the_module_does(world: World) -> None:
+    described = world.nsm.describe()
+    assert (described.version, described.max_pcrs, described.digest) == ((1, 0, 0), 32, "SHA384")
+    assert described.locked_pcrs == frozenset(range(16))
+    # i-<instance>-enc<ms of the start, 6 B><2 B that tell apart>
+    assert int(described.module_id.rsplit("-enc", 1)[1], 16) >> 16 == NOW_MS
+    assert not any(world.nsm.describe_pcr(index).locked for index in range(16, 32))
+    assert all(world.nsm.describe_pcr(index).value == bytes(48) for index in range(16, 32))
 
 
 def test_random_is_as_long_as_asked_and_from_the_source_given(development_ca: DevelopmentCa) -> None:
@@ -154,7 +187,7 @@ def test_it_starts_with_pcrs_of_48_bytes_below_16_only(development_ca: Developme
 def test_a_ca_is_loaded_as_it_was_created(tmp_path: Path, world: World) -> None:
     created = DevelopmentCa.create(tmp_path / "ca", NOW_MS)
     loaded = DevelopmentCa.load(tmp_path / "ca")
-    assert loaded.cabundle == created.cabundle
+    assert loaded.root_der == created.root_der
     assert DevelopmentAnchor.from_pem((tmp_path / "ca" / "root.pem").read_bytes()) == created.anchor
     nsm = SimulatedNsm(loaded, PCRS, Clock())
     data = nsm.attestation(nonce=NONCE, user_data=BINDING.to_bcs(), public_key=RECEIPT_KEY)
@@ -167,10 +200,9 @@ def test_only_the_root_certificate_is_for_others_and_only_one_key_is_kept(tmp_pa
     folder = tmp_path / "ca"
     DevelopmentCa.create(folder)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-    private = dict.fromkeys(("regional.pem", "zonal.pem", "instance.pem", "instance.key"), 0o600)
-    assert modes == {"root.pem": 0o644} | private
+    assert modes == {"root.pem": 0o644, "root.key": 0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert [path.name for path in folder.iterdir() if b"PRIVATE KEY" in path.read_bytes()] == ["instance.key"]
+    assert [path.name for path in folder.iterdir() if b"PRIVATE KEY" in path.read_bytes()] == ["root.key"]
 
 
 def test_a_ca_is_never_replaced_in_passing(tmp_path: Path) -> None:
@@ -194,12 +226,12 @@ def test_damaged_exposed_or_mixed_files_are_refused_by_name(tmp_path: Path) -> N
     one, other = tmp_path / "one", tmp_path / "other"
     DevelopmentCa.create(one)
     DevelopmentCa.create(other)
-    key = one / "instance.key"
+    key = one / "root.key"
     key.chmod(0o640)
     with pytest.raises(DevelopmentCaError, match="others can read"):
         DevelopmentCa.load(one)
     key.chmod(0o600)
-    key.write_bytes((other / "instance.key").read_bytes())
+    key.write_bytes((other / "root.key").read_bytes())
     with pytest.raises(DevelopmentCaError, match="not the key"):
         DevelopmentCa.load(one)
     key.write_bytes(b"-----BEGIN PRIVATE KEY-----\n")

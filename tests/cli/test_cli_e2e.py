@@ -108,7 +108,7 @@ def test_up_use_look_down_and_nothing_is_left(real: Real) -> None:
         assert real.daas("logs", name, "-n", "3").stdout.strip()
 
     assert real.json("attestation", "verify")["verdict"] == "accepted"
-    assert real.json("attestation", "verify", "--root", "aws", code=1)["check"] == "root"
+    assert real.json("attestation", "verify", "--root", "aws", code=1)["failure"]["check"] == "root"
 
     listed = real.json("receipt", "list", "--path", "/api/v1/namespaces")["receipts"]
     number = str(next(item["id"] for item in listed if item["status"] == 200))
@@ -116,6 +116,19 @@ def test_up_use_look_down_and_nothing_is_left(real: Real) -> None:
     assert (verified["verdict"], verified["anchor"]) == ("accepted", "simulated")
     bundle = real.root / "bundle.json"
     real.daas("receipt", "export", number, "-o", str(bundle))
+    shown, head = str(real.root / "proof"), str(real.root / "head")
+    proven = real.json("receipt", "proof", number, "--proof", shown, "--tree-head", head)
+    assert proven["head"].startswith("tree head of size ")
+    place = ("--proof", shown, "--tree-head", head)
+    root = ("--root", str(real.home.development_ca / "root.pem"))
+    checks = {
+        item["name"]: item["outcome"] for item in real.json("receipt", "verify", str(bundle), *place, *root)["checks"]
+    }
+    assert checks["attestation"] == checks["tree head"] == checks["inclusion"] == "passed"
+    note = real.json("receipt", "checkpoint")["note"]
+    (real.root / "note").write_text(note)
+    compared = real.json("receipt", "compare", str(bundle), str(real.root / "note"), *root)
+    assert compared["verdict"] == "no contradiction"
     changed = real.root / "changed"
     changed.write_text("another answer")
     assert real.json("receipt", "verify", str(bundle), "--body", str(changed), code=1)["verdict"] == "refused"

@@ -33,7 +33,7 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize("authorization", [None, "Bearer", "Bearer x", "Basic eDp4", "", "Bearer " + "A" * 43])
 async def test_without_the_credential_nothing_is_asked(world: World, client: Client, authorization: str | None) -> None:
-    for target in ("/api", "/daas/local/status", "/daas/local/ready"):
+    for target in ("/api", "/daas/local/status", "/daas/local/ready", "/daas/local/log/head"):
         reply = await client.ask("GET", target, headers={"Authorization": authorization})
         assert (reply.status, reply.reason) == (401, "Unauthorized")
         assert reply.headers["www-authenticate"] == "Bearer"

@@ -373,3 +373,13 @@ async def test_local_status_shows_the_verdict_and_names_its_anchor(world: World,
     down = (await client.get("/daas/local/status")).json()
     assert down["problem"]["reason"] == "HostUnreachable"
     assert (await client.get("/daas/local/ready")).status == 503
+
+
+async def test_the_tree_head_is_handed_on_as_the_enclave_signed_it(world: World, client: Client) -> None:
+    world.double.answers["/daas/v1/log/head"] = Answer(body=b"\x03signed\x00head")
+    reply = await client.get("/daas/local/log/head")
+    assert (reply.status, reply.json()) == (200, {"version": 1, "tree_head": "A3NpZ25lZABoZWFk"})
+    world.double.answers["/daas/v1/log/head"] = Answer(status=403, body=b'{"message": "no"}')
+    assert (await client.get("/daas/local/log/head")).status == 403
+    await world.double.stop()
+    assert (await client.get("/daas/local/log/head")).status in (502, 503)

@@ -19,7 +19,7 @@ from daas_host import tiles
 from daas_host.proofs import BootProofs, ProofRange
 from daas_host.tile_layout import TILE_BYTES, combine, split_hashes, tile_path
 from daas_host.tiles import BadBootId, BootTiles, TileCorrupt, boots, read_leaves, stored_size
-from daas_protocol.log import MerkleTree, RightEdge, verify_consistency, verify_inclusion
+from daas_protocol.log import InclusionProofError, MerkleTree, RightEdge, verify_consistency, verify_inclusion
 
 BOOT = bytes(range(16))
 HASHES: list[bytes] = []
@@ -174,6 +174,52 @@ def test_a_damaged_tile_is_named_by_the_reader(tmp_path: Path) -> None:
     os.truncate(tmp_path / BOOT.hex() / "tile/0/000", 100)
     with pytest.raises(TileCorrupt):
         read_leaves(tmp_path, BOOT, 0, 10)
+
+
+@pytest.mark.parametrize("tiles_count", [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 17, 31])
+def test_a_reader_finds_the_end_among_any_number_of_whole_tiles(tiles_count: int, tmp_path: Path) -> None:
+    store = BootTiles.open(tmp_path, BOOT)
+    store.append(leaves(tiles_count * 256))
+    assert stored_size(tmp_path / BOOT.hex()) == tiles_count * 256
+    store.append(leaves(3, tiles_count * 256))
+    assert stored_size(tmp_path / BOOT.hex()) == tiles_count * 256 + 3
+
+
+def test_a_tile_that_is_gone_from_the_middle_is_an_error_to_whoever_needs_it(tmp_path: Path) -> None:
+    BootTiles.open(tmp_path, BOOT).append(leaves(9 * 256))
+    (tmp_path / BOOT.hex() / "tile/0/005").unlink()
+    proofs = BootProofs(tmp_path, BOOT)
+    with pytest.raises((IndexError, ProofRange)):
+        proofs.inclusion(5 * 256 + 7, 9 * 256)
+    with pytest.raises((IndexError, ProofRange)):
+        proofs.root(9 * 256)
+    assert BootTiles.open(tmp_path, BOOT).size == 5 * 256, "the writer keeps a prefix only"
+
+
+@pytest.mark.parametrize("name", ["tile/0/001", "tile/1/000"])
+@pytest.mark.parametrize("keep", [0, 31, 100, 8191])
+def test_a_truncated_tile_never_gives_a_proof(name: str, keep: int, tmp_path: Path) -> None:
+    every = leaves(65_536 + 10)
+    BootTiles.open(tmp_path, BOOT).append(every)
+    os.truncate(tmp_path / BOOT.hex() / name, keep)
+    proofs = BootProofs(tmp_path, BOOT)
+    with pytest.raises((TileCorrupt, IndexError, ProofRange)):
+        proofs.inclusion(300, len(every))
+
+
+def test_a_tile_of_a_fork_gives_a_proof_that_nobody_accepts(tmp_path: Path) -> None:
+    every = leaves(1000)
+    BootTiles.open(tmp_path, BOOT).append(every)
+    path = tmp_path / BOOT.hex() / "tile/0/001"
+    forged = path.read_bytes()
+    path.write_bytes(bytes(32) + forged[32:])
+    signed_root, proofs = MerkleTree(every).root(), BootProofs(tmp_path, BOOT)
+    assert proofs.root(1000) != signed_root
+    for index in (0, 300, 999):
+        with pytest.raises(InclusionProofError):
+            verify_inclusion(
+                leaf_hash=every[index], index=index, size=1000, proof=proofs.inclusion(index, 1000), root=signed_root
+            )
 
 
 def test_reading_what_is_not_there_is_an_error(tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from daas_protocol import binding, frames, log_stream, receipt, session, sui
+from daas_protocol import binding, checkpoint, evidence, frames, log_proof, log_stream, receipt, session, sui
 from daas_protocol.grant import Grant, GrantError, parse_grant
 from daas_protocol.log import TreeHead
+from daas_protocol.statement import Contradiction
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 IDS_OF_TEXT = {"name", "method", "path", "accept", "content_type", "upgrade"}
@@ -217,3 +218,47 @@ def test_what_grants_allow() -> None:
     for question in load("grants")["asked"]:
         given = {name: value for name, value in question.items() if name not in ("grant", "allowed")}
         assert parse_grant(question["grant"]).allows(**given) is question["allowed"], question
+
+
+@pytest.mark.parametrize("name", ["inclusion_proof", "consistency_proof"])
+def test_log_proofs(name: str) -> None:
+    structure = {"inclusion_proof": log_proof.InclusionProof, "consistency_proof": log_proof.ConsistencyProof}[name]
+    for vector in load(name)["vectors"]:
+        value = structure(**fields(vector))
+        encoded = bytes.fromhex(vector["bytes"])
+        assert value.to_bcs() == encoded
+        assert log_proof.proof_from_bcs(encoded) == value
+        assert log_proof.proof_to_text(value) == vector["text"]
+        assert log_proof.proof_from_text(vector["text"]) == value
+        value.verify(bytes.fromhex(vector["root"]))
+
+
+@pytest.mark.parametrize("vector", cases("checkpoint"))
+def test_checkpoints(vector: dict[str, Any]) -> None:
+    public_key = bytes.fromhex(load("checkpoint")["receipt_public_key"])
+    message = receipt.SignedMessage.decode(bytes.fromhex(vector["message"]))
+    head = TreeHead.from_bcs(message.payload)
+    assert checkpoint.origin(head.enclave_id, head.boot_id) == vector["origin"]
+    assert checkpoint.key_id(vector["origin"], public_key).hex() == vector["key_id"]
+    assert checkpoint.verifier_key(vector["origin"], public_key) == vector["verifier_key"]
+    assert checkpoint.to_note(message, public_key) == vector["note"]
+    assert checkpoint.from_note(vector["note"], public_key) == message
+    receipt.verify(message, Ed25519PublicKey.from_public_bytes(public_key))
+
+
+@pytest.mark.parametrize("vector", cases("evidence"))
+def test_evidence(vector: dict[str, Any]) -> None:
+    public_key = bytes.fromhex(load("evidence")["receipt_public_key"])
+    encoded = bytes.fromhex(vector["bytes"])
+    value = evidence.Evidence(
+        Contradiction(vector["kind"]),
+        public_key,
+        receipt.SignedMessage.decode(bytes.fromhex(vector["first"])),
+        receipt.SignedMessage.decode(bytes.fromhex(vector["second"])),
+        None if vector["proof"] is None else log_proof.proof_from_bcs(bytes.fromhex(vector["proof"])),
+    )
+    assert value.to_bcs() == encoded
+    assert evidence.Evidence.from_bcs(encoded) == value
+    assert value.to_text() == vector["text"]
+    assert evidence.Evidence.from_text(vector["text"]) == value
+    assert value.judge(public_key) is value.kind

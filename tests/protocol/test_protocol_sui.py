@@ -178,3 +178,12 @@ def test_lengths_are_checked_when_writing() -> None:
     assert sui.verify_personal_message(longest, sui.sign_personal_message(KEY, longest))
     with pytest.raises(sui.SuiSignatureError):
         sui.verify_personal_message(bytes(sui.MAX_PERSONAL_MESSAGE_BYTES + 1), PERSONAL_SIGNATURE)
+
+
+@pytest.mark.parametrize("key", [b"\x01" + bytes(31), bytes(32)], ids=["neutral", "order 4"])
+def test_nobody_can_speak_for_a_small_order_key(key: bytes) -> None:
+    """Found by fuzzing: OpenSSL takes these keys, and under the neutral one the same signature fits every message."""
+    for number in range(16):
+        for r in (b"\x01" + bytes(31), bytes(32)):
+            with pytest.raises(sui.SuiSignatureError):
+                sui.verify_personal_message(b"message %d" % number, b"\x00" + r + bytes(32) + key)

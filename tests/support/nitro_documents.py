@@ -37,6 +37,8 @@ EXPECTED_BINDING = BindingExpectation(
     BINDING.enclave_id,
     BINDING.light_client_anchor,
     BINDING.tls_spki_sha256,
+    BINDING.boot_id,
+    BINDING.request_key_sha256,
 )
 MEASUREMENT = Measurement("image", 7, PCRS[0], PCRS[1], PCRS[2], None, 0, None)
 

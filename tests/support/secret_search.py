@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 CHUNK_BYTES = 4 * 1024 * 1024
@@ -34,8 +34,19 @@ def found_in_memory(pid: int, secrets: Iterable[bytes]) -> set[bytes]:
         PermissionError: the kernel does not let this process look (ptrace rules).
     """
     by_form = {form: secret for secret in secrets for form in forms_of(secret)}
-    longest = max(map(len, by_form))
     found: set[bytes] = set()
+    for page in _memory(pid, max(map(len, by_form))):
+        found |= {secret for form, secret in by_form.items() if secret not in found and form in page}
+    return found
+
+
+def copies_in_memory(pid: int, secret: bytes) -> int:
+    """How often the secret, as it is, stands in readable memory of the process. Raises as `found_in_memory`."""
+    return sum(page.count(secret) for page in _memory(pid, len(secret)))
+
+
+def _memory(pid: int, longest: int) -> Iterator[bytes]:
+    """Readable memory in pieces, each with the end of the one before: less than `longest` bytes of it."""
     with Path(f"/proc/{pid}/maps").open() as maps, Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
         for line in maps:
             span, access = line.split()[:2]
@@ -50,6 +61,5 @@ def found_in_memory(pid: int, secrets: Iterable[bytes]) -> set[bytes]:
                 except (OSError, ValueError, OverflowError):
                     break  # [vvar] and device mappings cannot be read by anybody
                 page = tail + data
-                found |= {secret for form, secret in by_form.items() if secret not in found and form in page}
-                tail = data[-longest:]
-    return found
+                yield page
+                tail = page[-(longest - 1) :]

@@ -1,0 +1,13 @@
+"""All fuzz targets by name."""
+
+from __future__ import annotations
+
+from fuzz import attestation_targets, file_targets, log_targets, protocol_targets
+from fuzz.target import Target
+
+TARGETS: dict[str, Target] = {
+    **attestation_targets.TARGETS,
+    **protocol_targets.TARGETS,
+    **log_targets.TARGETS,
+    **file_targets.TARGETS,
+}
