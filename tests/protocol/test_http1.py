@@ -385,6 +385,58 @@ async def test_the_pool_reuses_only_clean_connections_and_bounds_their_number() 
         pool.clear()
 
 
+class Wire(asyncio.Transport):
+    """A transport that carries nothing and remembers whether it is read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reading = True
+        self.gone = False
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
+
+    def is_closing(self) -> bool:
+        return self.gone
+
+    def abort(self) -> None:
+        self.gone = True
+
+
+@pytest.mark.parametrize("arrived", [1 << 20, (1 << 20) - 1], ids=["whole", "all but a byte"])
+async def test_an_answer_nobody_wants_any_more_leaves_no_connection_behind_that_is_never_read(arrived: int) -> None:
+    wire = Wire()
+    connection = ClientConnection()
+    connection.connection_made(wire)
+
+    async def never() -> ClientConnection:
+        raise ConnectionClosed("no second connection in this test")
+
+    pool = Pool(never, max_idle=2, max_total=2)
+    asked = asyncio.ensure_future(connection.request(GET))
+    await asyncio.sleep(0)
+    connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (1 << 20) + bytes(arrived))
+    response = await asked
+    assert response.complete is (arrived == 1 << 20)
+    assert not wire.reading
+    response.close()
+    pool.release(connection)
+    if response.complete:
+        assert await pool.acquire() is connection
+        assert wire.reading
+    else:
+        assert wire.gone
+        with pytest.raises(ConnectionClosed):
+            await pool.acquire()
+
+
 async def test_a_body_that_waits_for_continue_is_asked_for_only_where_allowed_and_within_the_cap() -> None:
     head = b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: %d\r\n\r\n"
     async with serving(echo, Limits(continue_bodies=True, body_bytes=10)) as address:

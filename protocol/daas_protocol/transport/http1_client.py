@@ -72,7 +72,10 @@ class Response(HeaderLookup):
 
     def close(self) -> None:
         """Gives up on the rest of the answer: closes the connection unless the answer is complete."""
-        if not self._queue.ended:
+        if self._queue.ended:
+            # What nobody reads may have paused the connection, and its next answer would never be read.
+            self._queue.take_nowait()
+        else:
             self._connection.close()
 
 
