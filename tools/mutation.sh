@@ -26,7 +26,7 @@ mkdir -p "$work/tests"
 (cd "$work/source/tests" && mv attestation support vectors "$work/tests/")
 # The differential tests compile Rust, and they are about the profile `sui`, which has rules of its own.
 rm -rf "$work/tests/attestation/differential" "$work"/tests/attestation/test_sui_*
-cp tests/mutation/conftest.py "$work/conftest.py"
+cp tests/mutation/root_conftest.py "$work/conftest.py"
 # Documents of real hardware lie beside the repository, and the copy of the tests looks for them beside the copy.
 [ ! -d ../shared ] || ln -sfn "$(cd ../shared && pwd)" "$top/build/shared"
 quoted() { printf '"%s", ' "$@"; }

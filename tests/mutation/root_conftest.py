@@ -1,4 +1,7 @@
-"""Stands at the root of the copy in build/mutation: the same few examples for every mutant, the same every time."""
+"""Becomes conftest.py at the root of the copy in build/mutation, and must not be one here: its hook would rename every test.
+
+The same few examples for every mutant, the same every time.
+"""
 
 import hashlib
 import re
