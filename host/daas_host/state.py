@@ -7,7 +7,6 @@ holds the folder's lock.
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 from dataclasses import asdict, dataclass, field
@@ -75,6 +74,9 @@ class StateFile:
         Raises:
             HostAlreadyRunning: another process has it.
         """
+        # Not at import: proofs are read out of tiles also where a host cannot run.
+        import fcntl
+
         fd = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

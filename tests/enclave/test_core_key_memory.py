@@ -130,7 +130,7 @@ def holders(entropy: Entropy) -> list[tuple[object, bytes]]:
         (leaf, pem_body(leaf.key)),
         (sealing.DevelopmentSealer(sealing_key, CONTEXT, entropy), sealing_key),
         (keys.private_pem(leaf.key), pem_body(leaf.key)),
-        (ca, pem_body(ca.instance_key)),
+        (ca, pem_body(ca.root_key)),
     ]
 
 

@@ -316,12 +316,13 @@ def test_the_program_says_what_is_wrong_with_its_arguments(tmp_path: Path) -> No
 
 _LIMITED = """
 import resource, sys
+from types import SimpleNamespace
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 import daas_gateway.__main__ as program
 async def run(config):
     print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 program.run = run
-program.load_config = lambda path: None
+program.load_config = lambda path: SimpleNamespace(root=path)
 sys.exit(program.main(["unused"]))
 """
 

@@ -1,4 +1,4 @@
-"""Becomes conftest.py at the root of the copy in build/mutation, and must not be one here: its hook would rename every test.
+"""Becomes conftest.py at the root of the copy in build/mutation; here its hook would rename every test of the suite.
 
 The same few examples for every mutant, the same every time.
 """
