@@ -217,5 +217,6 @@ def verify_chain(
     judged = judge_chain(record, leaf, cabundle, anchor, now_ms, cache, revoked)
     if record.failure is not None:
         raise record.failure
-    assert judged.verified is not None, "a chain that breaks no rule is verified"
+    if judged.verified is None:
+        raise AttestationError("every rule to be judged", "a rule that was not reached, without a failure before it")
     return judged.verified

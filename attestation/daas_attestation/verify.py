@@ -107,7 +107,7 @@ def judge(data: bytes, expectation: Expectation, now_ms: int, cache: ChainCache 
     checks = record.checks()
     verified = None
     # Every line is asked, rather than whether anything failed: what was forgotten is "not reached", and refuses.
-    if all(check.outcome in _HELD for check in checks):
+    if record.failure is None and all(check.outcome in _HELD for check in checks):
         verified = VerifiedDocument(
             anchor_kind=anchor_kind,
             module_id=document.module_id,
@@ -134,5 +134,6 @@ def verify_document(
     verdict = judge(data, expectation, now_ms, cache)
     if verdict.failure is not None:
         raise verdict.failure
-    assert verdict.document is not None, "what is not reached comes after a failure"
+    if verdict.document is None:
+        raise AttestationError("every check to be judged", "a check that was not reached, without a failure before it")
     return verdict.document

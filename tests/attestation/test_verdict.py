@@ -12,7 +12,14 @@ from hypothesis import strategies as st
 from daas_attestation.anchor import AwsAnchor
 from daas_attestation.chain import ChainCache
 from daas_attestation.development_ca import DevelopmentCa
-from daas_attestation.errors import STRICT_CHECKS, AttestationError, CertificateError, NonceError, RootError
+from daas_attestation.errors import (
+    STRICT_CHECKS,
+    AttestationError,
+    CertificateError,
+    DocumentSignatureError,
+    NonceError,
+    RootError,
+)
 from daas_attestation.measurements import Measurement
 from daas_attestation.simulated import SimulatedNsm
 from daas_attestation.sui_profile import judge_sui
@@ -341,3 +348,20 @@ def test_names_from_a_policy_file_reach_no_terminal_as_they_are(world: World) ->
 )
 def test_a_line_reads_as_it_ended(outcome: Outcome, text: str) -> None:
     assert str(Check("nonce", outcome, "wanted", "found")) == text
+
+
+def test_a_rule_that_a_later_change_forgets_refuses_also_without_assertions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daas_attestation.verify._judge_signature", lambda *_: None)
+    verdict = judge(DOCUMENT, STRICT, NOW_MS)
+    assert (verdict.accepted, verdict.failure) == (False, None)
+    with pytest.raises(AttestationError, match="not reached"):
+        verify_document(DOCUMENT, STRICT, NOW_MS)
+
+
+def test_a_failure_is_not_made_good_by_a_later_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def both(record: Record, *_: object) -> None:
+        record.failed(DocumentSignatureError("one", "other"))
+        record.passed(DocumentSignatureError, "one", "one")
+
+    monkeypatch.setattr("daas_attestation.verify._judge_signature", both)
+    assert not judge(DOCUMENT, STRICT, NOW_MS).accepted
