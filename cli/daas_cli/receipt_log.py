@@ -237,7 +237,7 @@ def export_checkpoint(
 ) -> None:
     """Write a signed tree head as a C2SP checkpoint (signed note), for logs' monitors and witnesses.
 
-    The enclave's own signature is in it, under a signature type of our own (docs/decisions/0010): nothing is signed
+    The enclave's own signature is in it, under a signature type of our own (docs/decisions/0008): nothing is signed
     anew. The key is that of --key, or for the running enclave's head the one that the gateway accepted.
     """
     home = context.home()

@@ -3,7 +3,7 @@
 Where they go: the receipt key stays inside `ReceiptKey`; the TLS key goes into an `ssl.SSLContext`, which can only
 read files, so it passes once through an anonymous memory file (memfd) that is overwritten and closed at once.
 No object here shows key material in its repr, and none can be pickled. Seeds are overwritten as soon as the key object
-exists (docs/decisions/0011-keys-in-memory.md says what cannot be).
+exists (docs/decisions/0009-keys-in-memory.md says what cannot be).
 """
 
 from __future__ import annotations

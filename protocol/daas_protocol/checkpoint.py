@@ -4,7 +4,7 @@ Invariant: nothing new is signed. The note's signature is the one that the encla
 bcs(IntentMessage{TREE_HEAD, timestamp_ms, TreeHead}), every byte of which can be had from the note; one head has one
 text, but for signatures of others below it. The receipt key therefore signs one format only.
 Sources: c2sp.org/signed-note, c2sp.org/tlog-checkpoint; the pattern (timestamp in the signature, other bytes signed
-than the note's text) is that of signature type 0x05 in c2sp.org/static-ct-api. See docs/decisions/0010.
+than the note's text) is that of signature type 0x05 in c2sp.org/static-ct-api. See docs/decisions/0008.
 
     daas/v1/<enclave_id, 64 hex>/<boot_id, 32 hex>
     <size>

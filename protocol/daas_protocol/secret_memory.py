@@ -1,4 +1,4 @@
-"""Key material in memory: overwritten once it was used, and in no core dump (docs/decisions/0011-keys-in-memory.md).
+"""Key material in memory: overwritten once it was used, and in no core dump (docs/decisions/0009-keys-in-memory.md).
 
 What CPython allows: a `bytearray` can be overwritten, and so can a `bytes` object that nobody else holds. Integers,
 text and what is inside another library's objects cannot; OpenSSL overwrites its own keys when they are freed.

@@ -189,7 +189,7 @@ func tiles(leaves []string) (any, error) {
 	return found, nil
 }
 
-// treeHeadVerifier is what docs/decisions/0010 describes, written from that text and not from the Python.
+// treeHeadVerifier is what docs/decisions/0008 describes, written from that text and not from the Python.
 type treeHeadVerifier struct {
 	name string
 	hash uint32
