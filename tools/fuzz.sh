@@ -3,11 +3,13 @@
 #   tools/fuzz.sh [SECONDS] [TARGET...]    SECONDS (30) for each of the targets (all). Exit 1: a promise was broken.
 #   tools/fuzz.sh --keep TARGET...         adds what earlier runs reached to tests/fuzz/corpus
 # What was reached stays in build/fuzz/TARGET/corpus, so that the next run begins where this one ended.
+# FUZZ_SEED: with one, a run from the same corpus tries the same inputs in the same order (0, the default: others).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 top=$PWD
 python=$top/.venv/bin/python
 jobs=2
+export PYTHONHASHSEED=0
 fuzz() { (cd tests && exec "$python" -m fuzz "$@"); }
 
 # One input may take a minute (a machine can be very busy) and 1 GiB: what needs more is a finding.
@@ -15,7 +17,7 @@ one() {
     local seconds=$1 name=$2 folder=$top/build/fuzz/$2 status=0
     mkdir -p "$folder/findings"
     fuzz --unpack "$name" "$folder/corpus"
-    fuzz "$name" "$folder/corpus" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=1024 -print_final_stats=1 \
+    fuzz "$name" "$folder/corpus" -seed="${FUZZ_SEED:-0}" -max_total_time="$seconds" -timeout=60 -rss_limit_mb=1024 -print_final_stats=1 \
         -artifact_prefix="$folder/findings/" >"$folder/log" 2>&1 || status=$?
     if [ $status != 0 ]; then
         grep -v -e '^#' -e 'Uses:' "$folder/log" | tail -n 40 >&2
