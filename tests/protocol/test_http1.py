@@ -385,6 +385,14 @@ async def test_the_pool_reuses_only_clean_connections_and_bounds_their_number() 
         pool.clear()
 
 
+async def test_a_client_that_wants_the_connection_closed_gets_its_answer_and_the_end() -> None:
+    async with serving(echo) as address:
+        answer = await exchange(address, b"GET /x HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert answer.startswith(b"HTTP/1.1 200 ")
+        assert b"\r\nconnection: close\r\n" in answer
+        assert answer.endswith(b"GET /x 0")
+
+
 class Wire(asyncio.Transport):
     """A transport that carries nothing and remembers whether it is read."""
 

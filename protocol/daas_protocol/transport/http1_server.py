@@ -252,6 +252,8 @@ class ServerConnection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         self._complete = True
+        # Asked now: the parser forgets it with the end of the message.
+        self._keep_alive = self._parser.should_keep_alive()
 
     # requests
 
@@ -269,7 +271,7 @@ class ServerConnection(asyncio.Protocol):
             self.refuse(refused)
             return
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        self._keep_alive = parser.should_keep_alive() and not upgrading
+        self._keep_alive = self._keep_alive and not upgrading
         request = Request(method, self._target, self._headers, body, self._keep_alive, upgrade)
         self._answered = False
         self._started = False
