@@ -365,3 +365,106 @@ def test_a_failure_is_not_made_good_by_a_later_line(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr("daas_attestation.verify._judge_signature", both)
     assert not judge(DOCUMENT, STRICT, NOW_MS).accepted
+
+
+# Every line of an accepted document: people learn these by heart, and programs compare them. ROOT, MODULE: of this run.
+LINES = [
+    ("encoding", "strict CBOR in all layers", f"strict CBOR, {len(DOCUMENT)} bytes"),
+    ("cose", "COSE_Sign1 with an empty unprotected header", "COSE_Sign1"),
+    ("algorithm", "protected header {1: -35}", "ES384"),
+    ("fields", "the fields of an attestation document", "MODULE, 16 locked PCRs"),
+    ("root", "the simulated root", "ROOT"),
+    ("repeated-certificate", "every certificate once", "5 certificates"),
+    ("certificate-encoding", "DER, X.509 version 3", "5 certificates"),
+    ("certificate-algorithm", "ecdsa-with-SHA384", "5 certificates"),
+    ("certificate-key", "keys on P-384", "5 certificates"),
+    ("critical-extension", "no critical extension but BasicConstraints and KeyUsage", "none"),
+    ("not-before", "valid from 2030-03-17T17:46:37Z", "now 2030-03-17T17:46:40Z"),
+    ("not-after", "valid until 2030-03-17T20:46:40Z", "now 2030-03-17T17:46:40Z"),
+    ("ca-flag", "CAs with critical BasicConstraints above a leaf that is none", "4 CAs, 1 leaf"),
+    ("path-length", "no more CAs below a CA than it allows", "limits any, 2, 1, 0 from the root down"),
+    ("key-usage", "keyCertSign in CAs, digitalSignature in the leaf", "as it should be"),
+    ("issuer", "each issued by the subject above it", "name for name"),
+    ("certificate-signature", "each signed by the key above it", "4 signatures"),
+    ("revoked", "", "no revocation list"),
+    (
+        "signature",
+        "ES384 by the leaf's key",
+        "ES384 by CN=MODULE.development.daas.invalid,OU=simulated NSM,O=DaaS development (not AWS)",
+    ),
+    ("pcr-present", "PCR 0, 1, 2", "indices 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"),
+    ("debug", "PCR0, PCR1, PCR2 not all zero", "off"),
+    ("pcr", "one of 1 accepted measurements", "image version 7: PCR 0, 1, 2"),
+    ("measurement-period", "from 1970-01-01T00:00:00.000Z", "now 2030-03-17T17:46:40.123Z"),
+    ("nonce", "33" * 32, "33" * 32),
+    ("age", "at most 60000 ms old", "0 ms"),
+    ("future", "at most 5000 ms ahead", "0 ms"),
+    ("public-key", "32 bytes", "44" * 32),
+    ("user-data", "an EnclaveBinding", "version 1"),
+    ("package", "01" * 32, "01" * 32),
+    ("cluster", "02" * 32, "02" * 32),
+    ("enclave", "03" * 32, "03" * 32),
+    ("boot", "04" * 16, "04" * 16),
+    ("light-client-anchor", "05" * 32, "05" * 32),
+    ("request-key", "00" * 32, "00" * 32),
+    ("tls-key", "06" * 32, "06" * 32),
+]
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_every_line_says_what_was_expected_and_found(warm: bool) -> None:
+    cache = ChainCache()
+    verdict = judge(DOCUMENT, STRICT, NOW_MS, cache)
+    if warm:
+        verdict = judge(DOCUMENT, STRICT, NOW_MS, cache)
+    module, root = NSM.describe().module_id, CA.anchor.root_sha256.hex()
+    assert [(line.name, line.expected, line.actual) for line in verdict.checks] == [
+        (name, expected, actual.replace("MODULE", module).replace("ROOT", root)) for name, expected, actual in LINES
+    ]
+    assert {line.outcome for line in verdict.checks if line.name != "revoked"} == {Outcome.PASSED}
+
+
+def test_the_json_form_carries_all_that_the_document_says_and_null_for_what_it_does_not() -> None:
+    said = judge(DOCUMENT, STRICT, NOW_MS).to_json()["document"]
+    assert isinstance(said, dict)
+    pcrs = said.pop("pcrs")
+    assert isinstance(pcrs, dict)
+    assert {index: pcrs[str(index)] for index in PCRS} == {index: value.hex() for index, value in PCRS.items()}
+    assert list(pcrs) == [str(index) for index in range(16)]
+    assert said == {
+        "module_id": NSM.describe().module_id,
+        "timestamp_ms": NOW_MS,
+        "public_key": RECEIPT_KEY.hex(),
+        "user_data": BINDING.to_bcs().hex(),
+        "nonce": NONCE.hex(),
+        "measurement": {"name": "image", "version": 7},
+        "binding": {
+            "package_id": "01" * 32,
+            "cluster_id": "02" * 32,
+            "enclave_id": "03" * 32,
+            "boot_id": "04" * 16,
+            "light_client_anchor": "05" * 32,
+            "request_key_sha256": "00" * 32,
+            "tls_spki_sha256": "06" * 32,
+        },
+    }
+    bare = NSM.attestation(nonce=None, user_data=None, public_key=None)
+    loose = Expectation(CA.anchor, None, None, None, None, 5_000)
+    said = judge(bare, loose, NOW_MS).to_json()["document"]
+    assert isinstance(said, dict)
+    assert {name for name, value in said.items() if value is None} == {
+        "public_key", "user_data", "nonce", "measurement", "binding",
+    }  # fmt: skip
+
+
+def test_a_period_with_an_end_and_a_signature_by_another_key_are_said_in_full(good_chain: Chain) -> None:
+    ending = replace(MEASUREMENT, valid_to=NOW_MS)
+    verdict = judge(DOCUMENT, replace(STRICT, policies=[ending]), NOW_MS)
+    assert str(verdict.failure) == (
+        "measurement-period: expected image version 7 from 1970-01-01T00:00:00.000Z until before "
+        "2030-03-17T17:46:40.123Z, got now 2030-03-17T17:46:40.123Z"
+    )
+    document = signed(good_chain, payload_fields(good_chain))
+    forged = document[:-1] + bytes([document[-1] ^ 1])
+    refused = judge(forged, Expectation(good_chain.anchor, None, None, None, None, 5_000), NOW_MS)
+    assert str(refused.failure) == ("signature: expected an ES384 signature by the leaf certificate's key, got another")
