@@ -54,7 +54,7 @@ class LogConnection(asyncio.Protocol):
                 self._acknowledged(ack)
         except ValueError as error:
             _log.warning("log_port_ack_refused", problem=str(error))
-            self.close()
+            self.abort()
 
     def _acknowledged(self, ack: LeafAck) -> None:
         if ack.boot_id != self._port.boot_id:
@@ -73,6 +73,10 @@ class LogConnection(asyncio.Protocol):
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
+
+    def abort(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
 
 
 class LogPort:
@@ -97,7 +101,8 @@ class LogPort:
 
     def connected(self, connection: LogConnection) -> None:
         if self._current is not None:
-            self._current.close()
+            # What it has not taken is sent again; waiting for it would keep every connection of a host that never reads.
+            self._current.abort()
         self._current = connection
         connection.send()
 
