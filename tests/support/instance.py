@@ -84,7 +84,10 @@ class Instance:
             stdin=subprocess.DEVNULL,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"daas {' '.join(argv)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
+            log = self.home / "logs" / "gateway.log"
+            said = log.read_text(errors="replace").splitlines()[-20:] if log.is_file() else []
+            told = "\n".join([done.stdout, done.stderr, "the gateway's log ends:", *said])
+            raise AssertionError(f"daas {' '.join(argv)}: exit {done.returncode}\n{told}")
         return done
 
     def up(self, *argv: str) -> Instance:
