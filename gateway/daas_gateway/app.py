@@ -28,7 +28,7 @@ from daas_gateway.metrics import Metrics
 from daas_gateway.receipts import count_receipts
 from daas_gateway.server import LocalServer
 from daas_gateway.session import Sessions, SessionTerms
-from daas_gateway.store import KeptAttestation, KeptReceipt, ReceiptStore
+from daas_gateway.store import KeptAttestation, KeptReceipt, ReceiptStore, StoreUnusable
 from daas_gateway.user_keys import load_key
 from daas_protocol.jsonstrict import loads
 from daas_protocol.sui import format_address
@@ -245,6 +245,14 @@ class Gateway:
             return answer.status, answer.body
         return 200, json_body({"version": 1, "tree_head": base64.b64encode(answer.body).decode("ascii")})
 
+    async def _kept(self) -> int | None:
+        """None while the store cannot be read: that must not hide how everything else is."""
+        try:
+            return await asyncio.to_thread(count_receipts, self._config.receipts_db)
+        except (OSError, StoreUnusable) as problem:
+            log.warning("receipts_not_counted", error=type(problem).__name__, message=str(problem))
+            return None
+
     async def _status(self) -> tuple[int, bytes]:
         enclave: object = None
         problem: errors.GatewayError | None = None
@@ -264,7 +272,7 @@ class Gateway:
                 "problem": None if problem is None else {"reason": problem.reason, "message": str(problem)},
                 "receipts": {
                     "verified": self._exchange.verified,
-                    "kept": await asyncio.to_thread(count_receipts, self._config.receipts_db),
+                    "kept": await self._kept(),
                     "waiting": self.store.waiting,
                     "database": str(self._config.receipts_db),
                 },

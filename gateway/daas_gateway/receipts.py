@@ -66,6 +66,8 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     database = open_store(path, read_only=True)
     try:
         yield database
+    except sqlite3.DatabaseError as problem:
+        raise StoreUnusable(f"{path} cannot be read: {problem}") from None
     finally:
         database.close()
 

@@ -29,6 +29,9 @@ RETENTION_SECONDS: Final = 60.0
 RETENTION_ROWS: Final = 5000
 """Rows deleted in one transaction, so that a long clean-up never blocks the batches for long."""
 BUSY_SECONDS: Final = 10.0
+_BUSY: Final = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+BUSY_TRIES: Final = 30
+"""Five minutes: somebody's backup or a stalled disk may hold the file that long, and receipts wait meanwhile."""
 DAY_MS: Final = 86_400_000
 
 _SCHEMA = """
@@ -252,7 +255,7 @@ class ReceiptStore:
                     time.sleep(BATCH_SECONDS)
                 self._wake.clear()
                 while self._queue:
-                    self._write_batch()
+                    self._write_patiently()
                 if time.monotonic() - swept >= RETENTION_SECONDS:
                     swept = time.monotonic()
                     self._sweep()
@@ -267,8 +270,19 @@ class ReceiptStore:
                 self._written.notify_all()
             self._database.close()
 
-    def _write_batch(self) -> None:
-        batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_ROWS))]
+    def _write_patiently(self) -> None:
+        """As `_write_batch`, again while others hold the file. Whoever brings new receipts waits for room."""
+        for left in range(BUSY_TRIES - 1, -1, -1):
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), BATCH_ROWS))]
+            try:
+                self._write_batch(batch)
+                return
+            except sqlite3.OperationalError as problem:
+                if problem.sqlite_errorcode & 0xFF not in _BUSY or not left:
+                    raise
+                self._queue.extendleft(reversed(batch))
+
+    def _write_batch(self, batch: list[KeptReceipt | KeptAttestation]) -> None:
         conflicts: list[KeptReceipt] = []
         self._database.execute("BEGIN IMMEDIATE")
         try:

@@ -63,6 +63,40 @@ def test_what_is_put_is_on_disk_after_a_flush(tmp_path: Path) -> None:
     assert (tmp_path / "r.db").stat().st_mode & 0o077 == 0
 
 
+def test_a_file_that_somebody_holds_delays_receipts_and_loses_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daas_gateway.store.BUSY_SECONDS", 0.05)
+    path = tmp_path / "r.db"
+    store = ReceiptStore(path, Retention(), lambda: 1_000)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    for sequence in range(3000):
+        store.put(kept(sequence))
+    assert not store.flush(0.5), "nothing can be written while the file is held"
+    holder.execute("ROLLBACK")
+    holder.close()
+    assert store.flush(60)
+    assert [item.receipt.sequence for item in list_receipts(path, limit=10_000)] == list(range(2999, -1, -1))
+    store.close()
+
+
+def test_a_file_that_is_held_for_good_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daas_gateway.store.BUSY_SECONDS", 0.01)
+    monkeypatch.setattr("daas_gateway.store.BUSY_TRIES", 2)
+    failures: list[BaseException] = []
+    path = tmp_path / "r.db"
+    store = ReceiptStore(path, Retention(), lambda: 1_000, on_failure=failures.append)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    store.put(kept(1))
+    assert not store.flush(60)
+    assert [type(failure) for failure in failures] == [sqlite3.OperationalError]
+    with pytest.raises(StoreClosed, match="locked"):
+        store.put(kept(2))
+    holder.close()
+
+
 def test_rows_past_their_days_or_number_are_deleted_and_evidence_stays(tmp_path: Path) -> None:
     path = tmp_path / "r.db"
     store = ReceiptStore(path, Retention(days=0, max_rows=0), lambda: 1_000)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from daas_gateway.filters import FilterLists
+from daas_gateway.store import StoreUnusable
 from support.enclave_double import JSON, Answer, EnclaveDouble, Tamper, World
 from support.gateway_client import Client, read_reply
 from support.waiting import PATIENCE_S, until
@@ -356,6 +358,18 @@ async def test_measurements_that_change_under_a_running_watch_end_it(world: Worl
         await asyncio.wait_for(reader.readuntil(b"0\r\n"), PATIENCE_S)
     assert (await client.get("/api")).reason == "AttestationRejected"
     writer.close()
+
+
+async def test_receipts_that_cannot_be_counted_hide_nothing_else(
+    world: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(path: Path) -> int:
+        raise StoreUnusable(f"{path} cannot be read: database is locked")
+
+    monkeypatch.setattr("daas_gateway.app.count_receipts", locked)
+    status = (await client.get("/daas/local/status")).json()
+    assert status["receipts"]["kept"] is None
+    assert status["attestation"]["anchor"] == "simulated"
 
 
 async def test_local_status_shows_the_verdict_and_names_its_anchor(world: World, client: Client) -> None:
