@@ -101,7 +101,7 @@ class LogPort:
 
     def connected(self, connection: LogConnection) -> None:
         if self._current is not None:
-            # What it has not taken is sent again; waiting for it would keep every connection of a host that never reads.
+            # What it has not taken is sent again; to wait for it would keep each connection of a host that never reads.
             self._current.abort()
         self._current = connection
         connection.send()

@@ -16,15 +16,13 @@ from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
 from daas_enclave.rbac import Reconciled, Reconciler
 from daas_enclave.runtime import Runtime
-from daas_enclave.server import KNOWN, Endpoint
+from daas_enclave.server import KNOWN, MAX_CONNECTIONS, Endpoint
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import BodyBudget, Limits, ServerConnection
 
 BODY_BUDGET: Final = 64 * 1024 * 1024
 """Bytes of request bodies on all connections: 21 of the largest at once, a fraction of an enclave's memory."""
-MAX_CONNECTIONS: Final = 1024
-"""A gateway opens one for each request under way and keeps a few; each may hold a body of 3 MiB."""
 RECONCILE_SECONDS: Final = 60.0
 LIMITS: Final = Limits(head_bytes=32 * 1024, headers=64, body_bytes=3 * 1024 * 1024)
 POLL_SECONDS: Final = 0.02
@@ -78,7 +76,7 @@ class RequestPath:
             self._endpoint.refuse_http,
             LIMITS,
             on_open=self._opened,
-            on_close=lambda closed: self._connections.pop(closed, None),
+            on_close=self._closed,
             budget=self._bodies,
         )
 
@@ -93,6 +91,10 @@ class RequestPath:
             stranger.abort()
         self._connections[connection] = None
         return True
+
+    def _closed(self, connection: ServerConnection) -> None:
+        self._connections.pop(connection, None)
+        self._endpoint.closed(connection)
 
     async def _reconcile_forever(self) -> None:
         created = self._endpoint.namespace_created
