@@ -89,9 +89,11 @@ class LogPort:
         self._server: asyncio.AbstractServer | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def serve(self, sock: socket.socket) -> None:
+    async def serve(self, sock: socket.socket) -> asyncio.Task[None]:
+        """The task that sends: if it ends by itself the host gets no more leaves."""
         self._server = await streams.serve(lambda: LogConnection(self), sock)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        return self._task
 
     async def _run(self) -> None:
         while True:

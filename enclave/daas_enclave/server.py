@@ -110,7 +110,7 @@ class Endpoint:
     def refuse_http(self, refused: HttpRefused) -> tuple[int, list[Header], bytes]:
         """The answer to bytes that are no request of ours: signed, though bound to nobody."""
         cause = type(refused).__name__
-        code = refused.status if refused.status in (408, 411, 413, 431) else 400
+        code = refused.status if refused.status in (408, 411, 413, 431, 503) else 400
         return self._refusal(NOBODY, Refused(code, cause, str(refused)))
 
     def _refuse(self, exchange: Exchange, refused: Refused) -> None:

@@ -118,3 +118,14 @@ def test_places_are_bounded_in_all_and_come_back() -> None:
     places.give(owners[0])
     places.take(owners[2])
     assert places.taken == 4
+
+
+async def test_bodies_over_the_budget_are_told_to_come_back(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daas_enclave.request_path.BODY_BUDGET", 1000)
+    harness = await start(tmp_path_factory.mktemp("p"))
+    refused = await harness.raw(b"POST /api HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n" + b"x" * 1001)
+    assert (refused.status, refused.cause) == (503, "BodiesTooMany")
+    assert refused.receipt.request_digest == bytes(32)
+    await harness.stop()
