@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import structlog
 
@@ -32,7 +33,10 @@ from daas_enclave.config import (
 from daas_enclave.lifeline import LifelineError, lifeline_fd, watch
 from daas_enclave.measured import measured_files
 from daas_protocol.secret_memory import forbid_core_dumps, forbid_inspection
-from daas_protocol.transport.tuning import settle_garbage_collector
+from daas_protocol.transport.tuning import allow_descriptors, settle_garbage_collector
+
+SPARE_DESCRIPTORS: Final = 256
+"""Listeners, logs, processes, control requests, handshakes under way."""
 
 
 def harden(mode: Mode) -> None:
@@ -61,10 +65,22 @@ def request_path_factory() -> RequestPathFactory:
     return RequestPath
 
 
+def allow_files() -> None:
+    """As many open files as the limits of connections say: the usual 1024 would end half-way to them."""
+    from daas_enclave.egress import MAX_TUNNELS
+    from daas_enclave.execute import MAX_LONG, MAX_SHORT
+    from daas_enclave.server import MAX_CONNECTIONS
+
+    needed = MAX_CONNECTIONS + MAX_SHORT + MAX_LONG + 2 * MAX_TUNNELS + SPARE_DESCRIPTORS
+    if (allowed := allow_descriptors(needed)) < needed:
+        structlog.get_logger().warning(logs.FEW_DESCRIPTORS, needed=needed, allowed=allowed)
+
+
 async def serve(config: EnclaveConfig, nsm: Nsm, lifeline: int | None) -> int:
     """One boot from clock to exit code."""
     app = App(config, nsm, request_path_factory())
     pump = logs.configure(app.clock.now_ms)
+    allow_files()
     undo = watch(lifeline, app.stop)
     structlog.get_logger().info(logs.BOOT_STARTED, mode=config.mode.value, attestation=nsm.anchor.kind, pid=os.getpid())
     try:

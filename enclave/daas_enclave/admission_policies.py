@@ -198,6 +198,54 @@ POLICIES: Final = (
         ),
     ),
     Policy(
+        # They hold impersonation of service accounts. RBAC would let nobody bind them who does not hold that, but a new
+        # cluster serves for seconds before its controllers have aggregated their rules, and binds them as empty.
+        name="daas-aggregated-roles",
+        rules=(Rule(_RBAC, ("rolebindings", "clusterrolebindings")),),
+        expressions=(
+            "object.roleRef.kind != 'ClusterRole' || !(object.roleRef.name in ['cluster-admin', 'admin', 'edit'])",
+        ),
+        message="cluster-admin, admin and edit include acting as every service account: bind a role of your own",
+        probes=(
+            Probe(
+                f"/apis/{_RBAC}/v1/clusterrolebindings?dryRun=All",
+                _object(
+                    f"{_RBAC}/v1",
+                    "ClusterRoleBinding",
+                    "probe",
+                    roleRef={"apiGroup": _RBAC, "kind": "ClusterRole", "name": "edit"},
+                    subjects=[{"kind": "ServiceAccount", "namespace": "default", "name": "probe"}],
+                ),
+            ),
+        ),
+    ),
+    Policy(
+        # The controllers' accounts live there, and these policies exempt them: a pod gets a token of any it names.
+        name="daas-controller-accounts",
+        rules=(
+            Rule("", ("pods", "podtemplates", "replicationcontrollers")),
+            Rule("apps", ("daemonsets", "deployments", "replicasets", "statefulsets")),
+            Rule("batch", ("cronjobs", "jobs")),
+        ),
+        expressions=("request.namespace != 'kube-system'",),
+        message="a workload in kube-system could act as the cluster's controllers: use another namespace",
+        probes=(
+            # Not a pod: its service account is looked up before, and exists only once the controllers run.
+            Probe(
+                "/api/v1/namespaces/kube-system/podtemplates?dryRun=All",
+                _object(
+                    "v1",
+                    "PodTemplate",
+                    "probe",
+                    template={
+                        "metadata": {"labels": {"app": "probe"}},
+                        "spec": {"containers": [{"name": "probe", "image": "probe"}]},
+                    },
+                ),
+            ),
+        ),
+    ),
+    Policy(
         name="daas-role-verbs",
         rules=(Rule(_RBAC, ("roles", "clusterroles")),),
         expressions=(

@@ -83,8 +83,10 @@ class Exchanges:
     def discard(self, exchange: Exchange) -> None:
         self._open.discard(exchange)
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
+        """The task that sweeps: if it ends by itself nothing ends with its session any more."""
         self._task = asyncio.get_running_loop().create_task(self._run())
+        return self._task
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -16,6 +16,7 @@ from typing import Final
 from daas_enclave.exchange import ANSWER_SECONDS, End, Exchange, Exchanges
 from daas_enclave.incoming import Incoming
 from daas_enclave.kube_client import USER_AGENT, authority_of, dial_api_server
+from daas_enclave.places import Places, PlacesFull
 from daas_enclave.refusal import Refused, session_unknown
 from daas_enclave.request_info import RequestInfo
 from daas_enclave.runtime import ApiServer
@@ -51,57 +52,63 @@ class Upstream:
 
     def __init__(self, api_server: ApiServer) -> None:
         self._dial = partial(dial_api_server, api_server, api_server.caller_tls)
-        # Counted below, so that nobody ever waits in the pool itself.
+        # Places are taken first, so that nobody ever waits in the pool itself.
         self._pool = Pool(self._dial, max_idle=MAX_IDLE, max_total=MAX_SHORT + MAX_LONG)
         host = b" HTTP/1.1\r\nHost: " + authority_of(api_server)
         self._tail = host + b"\r\nUser-Agent: " + USER_AGENT + b"\r\n" + api_server.authorization
-        self.short = 0
-        self.long = 0
+        self._short = Places(MAX_SHORT)
+        self._long = Places(MAX_LONG)
 
-    async def acquire(self, *, long: bool, fresh: bool = False, patient: bool = False) -> ClientConnection:
+    @property
+    def short(self) -> int:
+        """Requests at the API server that have an end of their own."""
+        return self._short.taken
+
+    @property
+    def long(self) -> int:
+        """Those that have none."""
+        return self._long.taken
+
+    async def acquire(
+        self, owner: bytes, *, long: bool, fresh: bool = False, patient: bool = False
+    ) -> ClientConnection:
         """A connection, given back by `release`; `patient` (long ones only) as `dial_api_server` says.
 
-        Raises Refused when too many are in use or none can be made.
+        Raises Refused when too many are in use, in all or by this owner (32 B), or none can be made.
         """
-        if (self.long >= MAX_LONG) if long else (self.short >= MAX_SHORT):
-            raise _too_many()
-        self._count(long, 1)
+        places = self._places(long)
+        _take(places, owner)
         try:
             return await (self._dial(patient=patient) if long else self._pool.acquire(fresh=fresh))
         except _UNREACHABLE as error:
-            self._count(long, -1)
+            places.give(owner)
             raise unreachable() from error
         except BaseException:
-            self._count(long, -1)
+            places.give(owner)
             raise
 
-    def release(self, connection: ClientConnection, *, long: bool) -> None:
-        self._count(long, -1)
+    def release(self, owner: bytes, connection: ClientConnection, *, long: bool) -> None:
+        self._places(long).give(owner)
         if long:
             connection.close()
         else:
             self._pool.release(connection)
 
-    def becomes_long(self) -> None:
+    def becomes_long(self, owner: bytes) -> None:
         """A short request turned out to have a long answer: its slow reader must not stand in the short ones' way.
 
         Raises Refused when there are too many of those. The connection still goes back to the pool.
         """
-        if self.long >= MAX_LONG:
-            raise _too_many()
-        self.short -= 1
-        self.long += 1
+        _take(self._long, owner)
+        self._short.give(owner)
 
-    def was_long(self) -> None:
+    def was_long(self, owner: bytes) -> None:
         """Undoes `becomes_long`, before `release`."""
-        self.short += 1
-        self.long -= 1
+        self._long.give(owner)
+        self._short.restore(owner)
 
-    def _count(self, long: bool, change: int) -> None:
-        if long:
-            self.long += change
-        else:
-            self.short += change
+    def _places(self, long: bool) -> Places:
+        return self._long if long else self._short
 
     def head(self, incoming: Incoming, session: Session, extra: bytes = b"") -> bytes:
         """The request's head; `extra` are whole header lines of an upgrade."""
@@ -119,8 +126,13 @@ class Upstream:
         self._pool.clear()
 
 
-def _too_many() -> Refused:
-    return Refused(429, "TooManyRequests", "the enclave has too many requests under way", retry_after=1)
+def _take(places: Places, owner: bytes) -> None:
+    try:
+        places.take(owner)
+    except PlacesFull as full:
+        raise Refused(
+            429, "TooManyRequests", f"the enclave has too many requests {full} under way", retry_after=1
+        ) from full
 
 
 def unreachable() -> Refused:
@@ -161,40 +173,42 @@ class Executor:
         self._exchanges.add(exchange)
         try:
             head = self._upstream.head(incoming, session)
-            connection, response = await self._ask(exchange, head, incoming, long=info.streams)
+            connection, response = await self._ask(exchange, session.owner, head, incoming, long=info.streams)
             try:
-                await self._answer(exchange, incoming, info, response)
+                await self._answer(exchange, session.owner, incoming, info, response)
             finally:
                 response.close()
-                self._upstream.release(connection, long=info.streams)
+                self._upstream.release(session.owner, connection, long=info.streams)
         finally:
             self._exchanges.discard(exchange)
 
     async def _ask(
-        self, exchange: Exchange, head: bytes, incoming: Incoming, *, long: bool
+        self, exchange: Exchange, owner: bytes, head: bytes, incoming: Incoming, *, long: bool
     ) -> tuple[ClientConnection, Response]:
         """The connection that answers (to be released) and the answer's head."""
         exchange.deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
         for attempt in (0, 1):
-            connection = await self._upstream.acquire(long=long, fresh=attempt > 0)
+            connection = await self._upstream.acquire(owner, long=long, fresh=attempt > 0)
             exchange.upstream = connection
             try:
                 if exchange.ended is not None:
                     raise ConnectionClosed("the exchange ended while its connection was made")
                 return connection, await connection.request(head, incoming.body)
             except ConnectionError as error:
-                self._upstream.release(connection, long=long)
+                self._upstream.release(owner, connection, long=long)
                 # A kept connection may have been closed while it waited. Only a read may be asked twice: of a write
                 # nobody knows here whether it was executed.
                 if exchange.ended is None and incoming.method == "GET" and attempt == 0:
                     continue
                 raise self._lost(exchange, incoming) from error
             except BaseException:
-                self._upstream.release(connection, long=long)
+                self._upstream.release(owner, connection, long=long)
                 raise
         raise unreachable()
 
-    async def _answer(self, exchange: Exchange, incoming: Incoming, info: RequestInfo, response: Response) -> None:
+    async def _answer(
+        self, exchange: Exchange, owner: bytes, incoming: Incoming, info: RequestInfo, response: Response
+    ) -> None:
         headers = kept_headers(response)
         if info.streams and response.status == 200:
             exchange.deadline = None
@@ -208,11 +222,11 @@ class Executor:
         if whole and len(body) <= MAX_UNARY:
             answer_whole(exchange, self._signer, response.status, headers, body)
             return
-        self._upstream.becomes_long()
+        self._upstream.becomes_long(owner)
         try:
             await send_bulk(exchange, self._signer, response, headers, body)
         finally:
-            self._upstream.was_long()
+            self._upstream.was_long(owner)
 
     @staticmethod
     def _lost(exchange: Exchange, incoming: Incoming) -> Refused:

@@ -89,9 +89,11 @@ class LogPort:
         self._server: asyncio.AbstractServer | None = None
         self._task: asyncio.Task[None] | None = None
 
-    async def serve(self, sock: socket.socket) -> None:
+    async def serve(self, sock: socket.socket) -> asyncio.Task[None]:
+        """The task that sends: if it ends by itself the host gets no more leaves."""
         self._server = await streams.serve(lambda: LogConnection(self), sock)
         self._task = asyncio.get_running_loop().create_task(self._run())
+        return self._task
 
     async def _run(self) -> None:
         while True:
@@ -101,7 +103,7 @@ class LogPort:
 
     def connected(self, connection: LogConnection) -> None:
         if self._current is not None:
-            # What it has not taken is sent again; waiting for it would keep every connection of a host that never reads.
+            # What it has not taken is sent again; to wait for it would keep each connection of a host that never reads.
             self._current.abort()
         self._current = connection
         connection.send()

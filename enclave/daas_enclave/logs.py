@@ -34,6 +34,7 @@ STOP_REQUESTED: Final = "stop_requested"
 PREPARE_FAILED: Final = "request_path_prepare_failed"
 EGRESS_REFUSED: Final = "egress_refused"
 LOOP_ERROR: Final = "event_loop_error"
+FEW_DESCRIPTORS: Final = "few_descriptors"
 
 
 class LinePump:

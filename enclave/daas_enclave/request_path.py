@@ -16,16 +16,16 @@ from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
 from daas_enclave.rbac import Reconciled, Reconciler
 from daas_enclave.runtime import Runtime
-from daas_enclave.server import KNOWN, Endpoint
+from daas_enclave.server import KNOWN, MAX_CONNECTIONS, Endpoint
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import BodyBudget, Limits, ServerConnection
 
 BODY_BUDGET: Final = 64 * 1024 * 1024
 """Bytes of request bodies on all connections: 21 of the largest at once, a fraction of an enclave's memory."""
-MAX_CONNECTIONS: Final = 1024
-"""A gateway opens one for each request under way and keeps a few; each may hold a body of 3 MiB."""
 RECONCILE_SECONDS: Final = 60.0
+RECONCILE_PAUSE: Final = 1.0
+"""Between two passes: each lists every role of ours, and whoever may create namespaces can ask for one at any time."""
 LIMITS: Final = Limits(head_bytes=32 * 1024, headers=64, body_bytes=3 * 1024 * 1024)
 POLL_SECONDS: Final = 0.02
 
@@ -54,6 +54,7 @@ class RequestPath:
         self._bodies = BodyBudget(BODY_BUDGET)
         self._turned_away = 0
         self._drained = asyncio.Event()
+        self._broken: BaseException | None = None
 
     async def prepare(self) -> None:
         """Installs admission policies and RBAC and waits until the policies bite.
@@ -65,12 +66,22 @@ class RequestPath:
         await admission.wait_until_biting(self._client)
 
     async def serve(self, sock_api: socket.socket, sock_log: socket.socket) -> None:
-        """Accepts until `drain`. Attestation, sessions and status answer in every phase, Kubernetes only in Serving."""
-        self._exchanges.start()
+        """Accepts until `drain`. Attestation, sessions and status answer in every phase, Kubernetes only in Serving.
+
+        Raises what broke a task of its own: without the sweeper, say, a stream would outlive its token unseen.
+        """
         self._reconcile_task = asyncio.get_running_loop().create_task(self._reconcile_forever())
-        await self._log_port.serve(sock_log)
+        for task in (self._exchanges.start(), self._reconcile_task, await self._log_port.serve(sock_log)):
+            task.add_done_callback(self._task_ended)
         self._server = await streams.serve(self._connection, sock_api, tls=self._runtime.tls.context)
         await self._drained.wait()
+        if self._broken is not None:
+            raise self._broken
+
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._broken = error
+            self._drained.set()
 
     def _connection(self) -> ServerConnection:
         return ServerConnection(
@@ -78,7 +89,7 @@ class RequestPath:
             self._endpoint.refuse_http,
             LIMITS,
             on_open=self._opened,
-            on_close=lambda closed: self._connections.pop(closed, None),
+            on_close=self._closed,
             budget=self._bodies,
         )
 
@@ -93,6 +104,10 @@ class RequestPath:
             stranger.abort()
         self._connections[connection] = None
         return True
+
+    def _closed(self, connection: ServerConnection) -> None:
+        self._connections.pop(connection, None)
+        self._endpoint.closed(connection)
 
     async def _reconcile_forever(self) -> None:
         created = self._endpoint.namespace_created
@@ -112,6 +127,7 @@ class RequestPath:
             except KubeError as error:
                 self._reconcile_error = str(error)
                 _log.warning("rbac_reconcile_failed", problem=str(error))
+            await asyncio.sleep(RECONCILE_PAUSE)
 
     async def drain(self, timeout: float) -> None:
         """Within `timeout` seconds: accepts no more, lets short requests finish, ends the rest, hands on the log."""

@@ -25,6 +25,7 @@ from daas_enclave.exchange import Exchange, Exchanges
 from daas_enclave.execute import Executor, Upstream, answer_whole
 from daas_enclave.incoming import Incoming
 from daas_enclave.nonces import NonceReplayed, NonceStore, NonceStoreFull
+from daas_enclave.places import Places, PlacesFull
 from daas_enclave.refusal import Refused, session_unknown
 from daas_enclave.request_info import RequestInfo, RequestRefused
 from daas_enclave.runtime import Runtime
@@ -49,8 +50,10 @@ PARSED_TARGET_BYTES: Final = 512
 _JSON: Final = (b"Content-Type", b"application/json")
 _COSE: Final = (b"Content-Type", b'application/cose; cose-type="cose-sign1"')
 _ATTESTATION: Final = re.compile(rb"/daas/v1/attestation\?nonce=([0-9a-f]{64})")
+MAX_CONNECTIONS: Final = 1024
+"""A gateway opens one for each request under way (at most 512) and keeps a few; each may hold a body of 3 MiB."""
 KNOWN: Final = "known"
-"""Key of a connection's state once somebody with a session has asked over it."""
+"""Key of a connection's state once somebody with a session has asked over it; the value is that owner (32 B)."""
 _DOCUMENTS: Final = "documents"
 _log = structlog.get_logger(__name__)
 
@@ -72,6 +75,7 @@ class Endpoint:
         self._upgrader = Upgrader(upstream, signer, exchanges)
         self.sessions = SessionStore(runtime.config.package_id, runtime.config.cluster_id)
         self.nonces = NonceStore()
+        self._known = Places(MAX_CONNECTIONS)
         self.refusals: Counter[str] = Counter()
         self.answered = 0
         self._documents = 0
@@ -97,10 +101,16 @@ class Endpoint:
             _log.exception("request_failed")
             self._refuse(exchange, Refused(500, "EnclaveError", "the enclave failed on this request; see its log"))
 
+    def closed(self, connection: ServerConnection) -> None:
+        """A connection is gone; its owner may have another."""
+        owner = connection.state.pop(KNOWN, None)
+        if isinstance(owner, bytes):
+            self._known.give(owner)
+
     def refuse_http(self, refused: HttpRefused) -> tuple[int, list[Header], bytes]:
         """The answer to bytes that are no request of ours: signed, though bound to nobody."""
         cause = type(refused).__name__
-        code = refused.status if refused.status in (408, 411, 413, 431) else 400
+        code = refused.status if refused.status in (408, 411, 413, 431, 503) else 400
         return self._refusal(NOBODY, Refused(code, cause, str(refused)))
 
     def _refuse(self, exchange: Exchange, refused: Refused) -> None:
@@ -185,12 +195,22 @@ class Endpoint:
             raise session_unknown("this session is not known to this boot: post it")
         _verify(session.public_key, exchange.subject.request_digest, auth)
         exchange.subject = Subject(exchange.subject.request_digest, session.owner)
-        exchange.connection.state[KNOWN] = True
         snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
         token = check_live(session, snapshot, now_ms)
+        self._know(exchange.connection, session.owner)
         _check_timely(auth, now_ms)
         self._take_nonce(auth, session.owner, now_ms)
         return session, token, snapshot
+
+    def _know(self, connection: ServerConnection, owner: bytes) -> None:
+        """From here on the connection makes no room for others, so nobody may have too many of these."""
+        if KNOWN in connection.state:
+            return
+        try:
+            self._known.take(owner)
+        except PlacesFull as full:
+            raise Refused(429, "TooManyConnections", f"too many connections {full}", retry_after=1) from full
+        connection.state[KNOWN] = owner
 
     def _take_nonce(self, auth: RequestAuth, owner: bytes, now_ms: int) -> None:
         try:

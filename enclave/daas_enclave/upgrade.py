@@ -41,7 +41,7 @@ class Upgrader:
         self._exchanges.add(exchange)
         try:
             exchange.deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
-            connection = await self._upstream.acquire(long=True, patient=True)
+            connection = await self._upstream.acquire(session.owner, long=True, patient=True)
             exchange.upstream = connection
             try:
                 try:
@@ -55,7 +55,7 @@ class Upgrader:
                 exchange.deadline = None
                 await self._carry(exchange, incoming, response, response.raw)
             finally:
-                self._upstream.release(connection, long=True)
+                self._upstream.release(session.owner, connection, long=True)
         finally:
             self._exchanges.discard(exchange)
 

@@ -139,6 +139,62 @@ async def all_denied(user: User, requests: list[Any], name: str) -> None:
         denied_by_policy(await user(method, target, body, content_type), name)
 
 
+@pytest.mark.parametrize("role_name", ["edit", "admin", "cluster-admin"])
+async def test_roles_that_impersonate_are_bound_by_nobody_also_while_they_are_empty(user: User, role_name: str) -> None:
+    # First in this file on purpose: for seconds after the first boot `edit` and `admin` have no rules yet, and RBAC
+    # lets everybody bind what gives nothing.
+    for scope in (f"{RBAC}/clusterrolebindings", f"{RBAC}/namespaces/default/rolebindings"):
+        wanted = binding("e2e-early", "User", "somebody", to=role_name)
+        wanted["kind"] = "RoleBinding" if "namespaces" in scope else "ClusterRoleBinding"
+        wanted["subjects"] = [{"kind": "ServiceAccount", "namespace": "default", "name": "e2e"}]
+        answer = await user("POST", f"{scope}?dryRun=All", wanted)
+        message = json.loads(answer.body)["message"] if answer.status != 201 else "bound"
+        assert answer.status == 403, message
+        assert "daas-aggregated-roles" in message or "not currently held" in message
+
+
+def workloads() -> list[Any]:
+    """Everything of Kubernetes' own that makes pods, in kube-system with a controller's account."""
+    spec = {"serviceAccountName": "clusterrole-aggregation-controller", "containers": [{"name": "c", "image": "x"}]}
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": spec}
+    selector = {"matchLabels": {"a": "b"}}
+    once = {"metadata": template["metadata"], "spec": {**spec, "restartPolicy": "Never"}}
+    sets = {"selector": selector, "template": template}
+    core, apps, batch = ("/api/v1", "v1"), ("/apis/apps/v1", "apps/v1"), ("/apis/batch/v1", "batch/v1")
+    made = [
+        (core, "podtemplates", "PodTemplate", {"template": template}),
+        (core, "replicationcontrollers", "ReplicationController", {"spec": {"template": template}}),
+        (apps, "deployments", "Deployment", {"spec": sets}),
+        (apps, "daemonsets", "DaemonSet", {"spec": sets}),
+        (apps, "replicasets", "ReplicaSet", {"spec": sets}),
+        (apps, "statefulsets", "StatefulSet", {"spec": {**sets, "serviceName": "s"}}),
+        (batch, "jobs", "Job", {"spec": {"template": once}}),
+        (
+            batch,
+            "cronjobs",
+            "CronJob",
+            {"spec": {"schedule": "0 0 * * *", "jobTemplate": {"spec": {"template": once}}}},
+        ),
+    ]
+    return [(api, resource, thing(version, kind, "e2e-w", **more)) for (api, version), resource, kind, more in made]
+
+
+async def test_nobody_runs_anything_with_the_controllers_accounts(user: User) -> None:
+    for api, resource, value in workloads():
+        target = f"{api}/namespaces/kube-system/{resource}"
+        denied_by_policy(await user("POST", f"{target}?dryRun=All", value), "daas-controller-accounts")
+        denied_by_policy(
+            await user("PATCH", f"{target}/e2e-w?fieldManager=x&dryRun=All", value, APPLY), "daas-controller-accounts"
+        )
+        elsewhere = await user("POST", f"{api}/namespaces/default/{resource}?dryRun=All", value)
+        assert elsewhere.status == 201, elsewhere.body
+    pod = thing("v1", "Pod", "e2e-w", spec={"containers": [{"name": "c", "image": "x"}]})
+    answer = await user("POST", "/api/v1/namespaces/kube-system/pods?dryRun=All", pod)
+    # Early in a cluster's life its service account is missed first.
+    assert answer.status == 403
+    assert "daas-controller-accounts" in json.loads(answer.body)["message"] or b"serviceaccount" in answer.body
+
+
 @pytest.mark.parametrize("kind", ["kubernetes.io/service-account-token", "bootstrap.kubernetes.io/token"])
 async def test_token_secrets_cannot_be_made(user: User, kind: str) -> None:
     secret = thing(
