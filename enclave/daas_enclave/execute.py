@@ -25,6 +25,7 @@ from daas_enclave.signer import ReceiptSigner, header_value
 from daas_enclave.stream import send_bulk, send_live
 from daas_protocol.frames import MAX_FRAME_DATA
 from daas_protocol.transport.http1 import ClientConnection, ConnectionClosed, Header, Pool, Response
+from daas_protocol.transport.http1_common import WRITE_PART
 
 MAX_UNARY: Final = MAX_FRAME_DATA
 MAX_SHORT: Final = 256
@@ -152,11 +153,16 @@ def kept_headers(response: Response) -> list[Header]:
 
 def answer_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes) -> None:
     """Signs and sends a whole body of at most 1 MiB."""
+    _sign_whole(exchange, signer, status, headers, body)
+    exchange.connection.send(status, headers, body)
+
+
+def _sign_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes) -> None:
+    """Adds digest and receipt to the headers."""
     digest = hashlib.sha256(body).digest()
     message = signer.receipt(exchange.subject, status, digest, len(body))
     headers.append((b"Content-Digest", b"sha-256=:" + base64.b64encode(digest) + b":"))
     headers.append((b"Daas-Receipt", header_value(message)))
-    exchange.connection.send(status, headers, body)
 
 
 class Executor:
@@ -220,7 +226,15 @@ class Executor:
             raise self._lost(exchange, incoming) from error
         exchange.deadline = None
         if whole and len(body) <= MAX_UNARY:
-            answer_whole(exchange, self._signer, response.status, headers, body)
+            if len(body) <= WRITE_PART:
+                answer_whole(exchange, self._signer, response.status, headers, body)
+                return
+            # Its place is kept until it is taken: who asks and never reads would fill memory, a MiB on each connection.
+            _sign_whole(exchange, self._signer, response.status, headers, body)
+            exchange.begun = True
+            exchange.blocked_since = asyncio.get_running_loop().time()
+            await exchange.connection.send_in_parts(response.status, headers, body)
+            exchange.blocked_since = None
             return
         self._upstream.becomes_long(owner)
         try:

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from daas_enclave.exchange import STALL_SECONDS
+from daas_enclave.execute import MAX_UNARY
 from daas_enclave.places import Places, PlacesFull
 from support.enclave_path import (
     NARROW_TOKEN,
@@ -16,6 +18,7 @@ from support.enclave_path import (
     Harness,
     Seen,
     SessionKeys,
+    reply,
     start,
 )
 from support.waiting import PATIENCE_S, until
@@ -83,6 +86,38 @@ async def test_one_owner_takes_half_of_the_api_server(
         assert (await asyncio.wait_for(path.ask("GET", elsewhere, other), PATIENCE_S)).status == 200
     await until(lambda: path.path.stats()["under_way"] == {"short": 0, "long": 0})
     path.api.script = path.api.echo
+    assert (await path.ask("GET", PODS, narrow)).status == 200
+
+
+async def unread(path: Harness) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection whose answers stay where they are."""
+    reader, writer = await path.connect()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    return reader, writer
+
+
+async def test_answers_that_nobody_takes_keep_their_places(
+    path: Harness, narrow: SessionKeys, other: SessionKeys
+) -> None:
+    # Signed and sent they would wait in memory, a MiB on each of a thousand connections.
+    async def script(seen: Seen, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
+        await reply(writer, 200, b"x" * (MAX_UNARY if "/dev/" in seen.target else 1))
+        return True
+
+    path.api.script = script
+    async with contextlib.AsyncExitStack() as held:
+        kept = []
+        for _ in range(LIMIT // 2):
+            reader, writer = await unread(path)
+            held.callback(writer.transport.abort)
+            kept.append((reader, writer))
+            writer.write(path.head("GET", PODS, narrow)[0])
+        await until(lambda: path.path._signer.size == 2 + LIMIT // 2)
+        refused = await asyncio.wait_for(path.ask("GET", PODS, narrow), PATIENCE_S)
+        assert (refused.status, refused.cause) == (429, "TooManyRequests")
+        assert (await path.ask("GET", "/api/v1/namespaces/prod/pods", other)).status == 200
+        path.path._exchanges.sweep(asyncio.get_running_loop().time() + STALL_SECONDS)
+        await until(lambda: path.path.stats()["under_way"] == {"short": 0, "long": 0})
     assert (await path.ask("GET", PODS, narrow)).status == 200
 
 

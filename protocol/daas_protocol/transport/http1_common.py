@@ -17,6 +17,8 @@ Header = tuple[bytes, bytes]
 READ_HIGH_WATER: Final = 32 * 1024
 #: Unsent bytes after which writers wait; one frame of 64 KiB always fits.
 WRITE_HIGH_WATER: Final = 64 * 1024
+#: Bytes of a long answer given to a transport at once: over TLS it says only at the next write that it is full.
+WRITE_PART: Final = 256 * 1024
 
 REASONS: Final[dict[int, bytes]] = {s.value: s.phrase.encode() for s in HTTPStatus}
 

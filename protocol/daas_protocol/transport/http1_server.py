@@ -16,6 +16,7 @@ import httptools
 from daas_protocol.transport.http1_common import (
     REASONS,
     WRITE_HIGH_WATER,
+    WRITE_PART,
     BodyBudget,
     BodyTooLarge,
     ByteQueue,
@@ -360,6 +361,24 @@ class ServerConnection(asyncio.Protocol):
         if not self._keep_alive:
             extra += b"connection: close\r\n"
         self.transport.write(_head(status, headers, extra) + body)
+        self._done()
+
+    async def send_in_parts(self, status: int, headers: Iterable[Header], body: bytes) -> None:
+        """As `send`, waiting while the peer is slow: one write alone is never refused by a transport, however large.
+
+        Raises:
+            ConnectionClosed: the peer is gone.
+        """
+        if self.transport.is_closing():
+            raise ConnectionClosed("the peer has closed the connection")
+        self._started = True
+        extra = b"content-length: %d\r\n" % len(body)
+        if not self._keep_alive:
+            extra += b"connection: close\r\n"
+        self.transport.write(_head(status, headers, extra))
+        for start in range(0, len(body), WRITE_PART):
+            self.transport.write(body[start : start + WRITE_PART])
+            await self._flow.drain()
         self._done()
 
     def start(self, status: int, headers: Iterable[Header]) -> None:
