@@ -106,6 +106,22 @@ public fun issue(
     clock: &Clock,
     ctx: &mut TxContext,
 ): ID {
+    let token = new(cluster, cap, owner, grants, commitment, expires_at_ms, clock, ctx);
+    let id = token.id.to_inner();
+    transfer::transfer(token, owner);
+    id
+}
+
+fun new(
+    cluster: &mut Cluster,
+    cap: &AdminCap,
+    owner: address,
+    grants: vector<String>,
+    commitment: vector<u8>,
+    expires_at_ms: u64,
+    clock: &Clock,
+    ctx: &mut TxContext,
+): AccessToken {
     cluster.check_admin(cap);
     assert!(!grants.is_empty() && grants.length() <= MAX_GRANTS, EGrantCount);
     assert!(commitment.length() == COMMITMENT_BYTES, ECommitmentLength);
@@ -116,11 +132,7 @@ public fun issue(
     let token = id.to_inner();
     df::add(cluster.uid_mut(), TokenKey { token }, TokenRecord { revoked: false });
     cluster.record(TokenIssued { kind: TOKEN_ISSUED, token, owner, grants, commitment, expires_at_ms });
-    transfer::transfer(
-        AccessToken { id, cluster: cluster.id(), owner, grants, commitment, expires_at_ms },
-        owner,
-    );
-    token
+    AccessToken { id, cluster: cluster.id(), owner, grants, commitment, expires_at_ms }
 }
 
 /// The admin. Aborts: `EWrongCap`, `ETokenUnknown`, `ETokenRevoked`.
@@ -208,6 +220,20 @@ fun set_revoked(cluster: &mut Cluster, token: ID) {
 use fun session_epoch as Cluster.session_epoch;
 use fun is_revoked as Cluster.is_revoked;
 use fun set_revoked as Cluster.set_revoked;
+
+#[test_only]
+public fun issue_for_testing(
+    cluster: &mut Cluster,
+    cap: &AdminCap,
+    owner: address,
+    grants: vector<String>,
+    commitment: vector<u8>,
+    expires_at_ms: u64,
+    clock: &Clock,
+    ctx: &mut TxContext,
+): AccessToken {
+    new(cluster, cap, owner, grants, commitment, expires_at_ms, clock, ctx)
+}
 
 #[test_only]
 public fun init_for_testing(ctx: &mut TxContext) { init(ACCESS {}, ctx) }

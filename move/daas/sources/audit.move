@@ -44,12 +44,12 @@ public fun anchor_tree_head(
 ) {
     enclave.check(cluster);
     let head = statements::parse_tree_head(&wire::parse_message(&message));
-    assert!(head.tree_head_enclave_id() == enclave.id().to_address(), EWrongEnclave);
-    let boot_id = *head.tree_head_boot_id();
+    assert!(head.enclave_id() == enclave.id().to_address(), EWrongEnclave);
+    let boot_id = *head.boot_id();
     enclave.verify_recorded(&boot_id, &message, &signature);
     let boot = enclave.boot(&boot_id);
-    let size = head.tree_head_size();
-    let root = *head.tree_head_root();
+    let size = head.size();
+    let root = *head.root();
     assert!(size > boot.log_size(), ENotForward);
     let consistent = merkle::verify_consistency(boot.log_size(), boot.log_root(), size, &root, &proof);
     assert!(consistent, EInconsistent);
@@ -67,12 +67,12 @@ public fun anchor_journal(
     clock: &Clock,
 ) {
     let snapshot = statements::parse_snapshot(&wire::parse_message(&message));
-    assert!(snapshot.snapshot_enclave_id() == enclave.id().to_address(), EWrongEnclave);
-    enclave.verify_current(cluster, snapshot.snapshot_boot_id(), &message, &signature, clock);
-    let revision = snapshot.snapshot_revision();
+    assert!(snapshot.enclave_id() == enclave.id().to_address(), EWrongEnclave);
+    enclave.verify_current(cluster, snapshot.boot_id(), &message, &signature, clock);
+    let revision = snapshot.revision();
     let journal = enclave.journal();
     assert!(journal.is_none() || revision > journal.borrow().journal_revision(), ENotForward);
-    let root = *snapshot.snapshot_root();
+    let root = *snapshot.root();
     enclave.set_journal(revision, root);
     event::emit(JournalAnchored { enclave: enclave.id(), revision, root });
 }

@@ -152,9 +152,9 @@ public struct HandoffRecorded has copy, drop {
     root: vector<u8>,
 }
 
-/// An admitted operator: an empty slot, shared. Returns its id, under which the operator then stakes.
-/// Aborts: `EWrongVersion`, `ENotAdmitted`.
-public fun create_slot(cluster: &mut Cluster, ctx: &mut TxContext): ID {
+/// An admitted operator: an empty slot, under whose id the operator then stakes; `share_slot` follows in the same
+/// transaction. Aborts: `EWrongVersion`, `ENotAdmitted`.
+public fun create_slot(cluster: &mut Cluster, ctx: &mut TxContext): Enclave {
     cluster.check_version();
     let operator = ctx.sender();
     assert!(cluster.is_admitted(operator), ENotAdmitted);
@@ -178,9 +178,11 @@ public fun create_slot(cluster: &mut Cluster, ctx: &mut TxContext): ID {
         slashed_in_epoch: 0,
     };
     cluster.record_with_mailbox(SlotCreated { kind: SLOT_CREATED, enclave, operator }, enclave, self.mailbox.head());
-    transfer::share_object(self);
-    enclave
+    self
 }
+
+/// Whoever has made the slot.
+public fun share_slot(self: Enclave) { transfer::share_object(self) }
 
 /// The operator: a new boot becomes current, the one before ends. `document` is the result of Sui's
 /// `nitro_attestation::load_nitro_attestation` in the same transaction. Aborts: `ENotOperator`, `EInsufficientStake`,
@@ -221,9 +223,9 @@ public fun drain(
     clock: &Clock,
 ) {
     let statement = statements::parse_drain(&wire::parse_message(&message));
-    self.check_about(statement.drain_enclave_id());
-    self.verify_current(cluster, statement.drain_boot_id(), &message, &signature, clock);
-    self.raise_revision(statement.drain_revision());
+    self.check_about(statement.enclave_id());
+    self.verify_current(cluster, statement.boot_id(), &message, &signature, clock);
+    self.raise_revision(statement.revision());
     self.end_current(cluster, DRAINED);
 }
 
@@ -237,21 +239,21 @@ public fun handoff(
     clock: &Clock,
 ) {
     let statement = statements::parse_handoff(&wire::parse_message(&message));
-    self.check_about(statement.handoff_enclave_id());
-    let boot_id = *statement.handoff_boot_id();
+    self.check_about(statement.enclave_id());
+    let boot_id = *statement.boot_id();
     self.verify_current(cluster, &boot_id, &message, &signature, clock);
     let enclave = self.id.to_inner();
-    let to_enclave = statement.handoff_to_enclave_id();
-    let revision = statement.handoff_revision();
+    let to_enclave = statement.to_enclave_id();
+    let revision = statement.revision();
     cluster.record_with_mailbox(
         HandoffRecorded {
             kind: HANDOFF_RECORDED,
             enclave,
             boot_id,
             to_enclave,
-            to_boot_id: *statement.handoff_to_boot_id(),
+            to_boot_id: *statement.to_boot_id(),
             revision,
-            root: *statement.handoff_root(),
+            root: *statement.root(),
         },
         enclave,
         self.mailbox.head(),
@@ -585,15 +587,3 @@ fun check_about(self: &Enclave, enclave: address) {
 #[test_only]
 public fun set_version(self: &mut Enclave, version: u64) { self.version = version }
 
-#[test_only]
-public fun register_for_testing(
-    self: &mut Enclave,
-    cluster: &mut Cluster,
-    pool: &StakePool,
-    document: &Document,
-    request_key: vector<u8>,
-    clock: &Clock,
-    ctx: &TxContext,
-) {
-    self.register_document(cluster, pool, document, request_key, clock, ctx)
-}

@@ -47,7 +47,7 @@ public fun submit_k8s_request(
     command: Command,
     payment: &mut Coin<SUI>,
     clock: &Clock,
-    ctx: &mut TxContext,
+    ctx: &TxContext,
 ): u64 {
     registry.check(cluster);
     let requester = ctx.sender();

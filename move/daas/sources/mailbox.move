@@ -122,7 +122,7 @@ public fun execute_kubectl_command(
     command: Command,
     payment: &mut Coin<SUI>,
     clock: &Clock,
-    ctx: &mut TxContext,
+    ctx: &TxContext,
 ): u64 {
     accept(enclave, cluster, pool, token, command, option::none(), payment, clock, ctx)
 }
@@ -137,7 +137,7 @@ public fun execute_kubectl_batch(
     commands: vector<Command>,
     payment: &mut Coin<SUI>,
     clock: &Clock,
-    ctx: &mut TxContext,
+    ctx: &TxContext,
 ): u64 {
     assert!(!commands.is_empty() && commands.length() <= MAX_BATCH, EBatchSize);
     let first = enclave.mailbox().next_seq();
@@ -157,7 +157,7 @@ public(package) fun execute_placed(
     node_id: String,
     payment: &mut Coin<SUI>,
     clock: &Clock,
-    ctx: &mut TxContext,
+    ctx: &TxContext,
 ): u64 {
     accept(enclave, cluster, pool, token, command, option::some(node_id), payment, clock, ctx)
 }
@@ -284,7 +284,7 @@ fun accept(
     placement: Option<String>,
     payment: &mut Coin<SUI>,
     clock: &Clock,
-    ctx: &mut TxContext,
+    ctx: &TxContext,
 ): u64 {
     let requester = ctx.sender();
     abort_unless_accepted(refusal(enclave, cluster, pool, token, &command, requester, clock));

@@ -95,8 +95,8 @@ public(package) fun settle(
     clock: &Clock,
 ) {
     let parsed = wire::parse_message(&message);
-    let single = parsed.intent() == wire::receipt_intent();
-    assert!(single || parsed.intent() == wire::receipt_batch_intent(), EWrongIntent);
+    let single = parsed.intent() == wire::intent_receipt();
+    assert!(single || parsed.intent() == wire::intent_receipt_batch(), EWrongIntent);
     let receipts = if (single) vector[receipt::parse_receipt(&parsed)] else receipt::parse_batch(&parsed);
     assert!(receipts.length() == request_ids.length() && receipts.length() == deliveries.length(), ECount);
     let boot_id = *receipts[0].boot_id();

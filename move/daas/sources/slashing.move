@@ -167,8 +167,8 @@ fun statement(
 ): (u64, vector<u8>, vector<u8>) {
     let parsed = enclave.verify_recorded(boot_id, message, signature);
     let entry = receipt::log_entry(&parsed, index);
-    assert!(entry.entry_enclave_id() == enclave.id().to_address() && entry.entry_boot_id() == boot_id, EOtherLog);
-    (entry.entry_sequence(), *entry.entry_log_root(), *entry.entry_leaf_hash())
+    assert!(entry.enclave_id() == enclave.id().to_address() && entry.boot_id() == boot_id, EOtherLog);
+    (entry.sequence(), *entry.log_root(), *entry.leaf_hash())
 }
 
 fun punish(
@@ -200,8 +200,8 @@ fun worker_statement(
     let key = registry.worker(node_id).status_key();
     assert!(ed25519::ed25519_verify(signature, key, message), EWorkerSignature);
     let statement = statements::parse_worker_statement(&wire::parse_message(message));
-    let about = statement.worker_statement_cluster() == cluster.id().to_address() &&
-        statement.worker_statement_node_id() == &node_id;
+    let about = statement.cluster() == cluster.id().to_address() &&
+        statement.node_id() == &node_id;
     assert!(about, EOtherWorker);
-    (statement.worker_statement_sequence(), *statement.worker_statement_digest())
+    (statement.sequence(), *statement.digest())
 }

@@ -115,8 +115,8 @@ fun init(otw: STAKE, ctx: &mut TxContext) {
     transfer::public_transfer(publisher, ctx.sender());
 }
 
-/// The admin, once per cluster, before it is shared or after. Aborts: `EWrongCap`, `ESecondCompanion`.
-public fun create_pool(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxContext) {
+/// The admin, once per cluster; `share_pool` follows in the same transaction. Aborts: `EWrongCap`, `ESecondCompanion`.
+public fun create_pool(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxContext): StakePool {
     cluster.check_admin(cap);
     let pool = StakePool {
         id: object::new(ctx),
@@ -126,14 +126,18 @@ public fun create_pool(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxContex
         treasury: balance::zero(),
     };
     cluster.set_stake_pool(pool.id.to_inner());
-    transfer::share_object(pool);
+    pool
 }
+
+/// Whoever has made the pool.
+public fun share_pool(self: StakePool) { transfer::share_object(self) }
 
 /// Anyone who wants to write. The sender gets the StakeProof. Aborts: `EWrongPool`, `EInsufficientStake`,
 /// `EAlreadyStaked`.
 public fun deposit_requester(self: &mut StakePool, cluster: &Cluster, payment: Coin<SUI>, ctx: &mut TxContext) {
     let minimum = cluster.params().min_stake_requester();
-    self.deposit(cluster, requester_key(ctx.sender()), minimum, payment, ctx);
+    let proof = self.deposit(cluster, requester_key(ctx.sender()), minimum, payment, ctx);
+    transfer::transfer(proof, ctx.sender());
 }
 
 /// The operator of slot `enclave`. Aborts: as `deposit_requester`.
@@ -145,7 +149,8 @@ public fun deposit_operator(
     ctx: &mut TxContext,
 ) {
     let minimum = cluster.params().min_stake_operator();
-    self.deposit(cluster, operator_key(ctx.sender(), enclave), minimum, payment, ctx);
+    let proof = self.deposit(cluster, operator_key(ctx.sender(), enclave), minimum, payment, ctx);
+    transfer::transfer(proof, ctx.sender());
 }
 
 public(package) fun deposit_worker(
@@ -156,7 +161,8 @@ public(package) fun deposit_worker(
     ctx: &mut TxContext,
 ) {
     let minimum = cluster.params().min_stake_worker();
-    self.deposit(cluster, worker_key(ctx.sender(), node_id), minimum, payment, ctx);
+    let proof = self.deposit(cluster, worker_key(ctx.sender(), node_id), minimum, payment, ctx);
+    transfer::transfer(proof, ctx.sender());
 }
 
 /// The owner of the proof. Aborts: `EWrongProof`, `EUnbonding`, `ENothingDeposited`.
@@ -296,20 +302,32 @@ fun deposit(
     minimum: u64,
     payment: Coin<SUI>,
     ctx: &mut TxContext,
-) {
+): StakeProof {
     self.check(cluster);
     let amount = payment.value();
     assert!(amount >= minimum, EInsufficientStake);
     assert!(!self.stakes.contains(key), EAlreadyStaked);
     self.stakes.add(key, Stake { balance: payment.into_balance(), unbonded_at_ms: option::none() });
     let pool = self.id.to_inner();
-    transfer::transfer(StakeProof { id: object::new(ctx), pool, key, deposited: amount }, key.owner);
     event::emit(StakeDepositedEvent { pool, key, amount, total: amount });
+    StakeProof { id: object::new(ctx), pool, key, deposited: amount }
 }
 
 fun check_proof(self: &StakePool, proof: &StakeProof, ctx: &TxContext) {
     version::check(self.version);
     assert!(proof.pool == self.id.to_inner() && proof.key.owner == ctx.sender(), EWrongProof);
+}
+
+/// A deposit whose StakeProof the test gets at once; `key` says in which role.
+#[test_only]
+public fun deposit_for_testing(
+    self: &mut StakePool,
+    cluster: &Cluster,
+    key: StakeKey,
+    payment: Coin<SUI>,
+    ctx: &mut TxContext,
+): StakeProof {
+    self.deposit(cluster, key, 0, payment, ctx)
 }
 
 #[test_only]

@@ -154,8 +154,9 @@ public struct WorkerReportSkipped has copy, drop {
     reason: u8,
 }
 
-/// The admin, once per cluster. Aborts: `EWrongCap`, `ESecondCompanion`.
-public fun create_registry(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxContext) {
+/// The admin, once per cluster; `share_registry` follows in the same transaction. Aborts: `EWrongCap`,
+/// `ESecondCompanion`.
+public fun create_registry(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxContext): WorkerRegistry {
     cluster.check_admin(cap);
     let registry = WorkerRegistry {
         id: object::new(ctx),
@@ -166,8 +167,11 @@ public fun create_registry(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxCo
         placements: table::new(ctx),
     };
     cluster.set_worker_registry(registry.id.to_inner());
-    transfer::share_object(registry);
+    registry
 }
+
+/// Whoever has made the registry.
+public fun share_registry(self: WorkerRegistry) { transfer::share_object(self) }
 
 /// Anyone: stakes `payment` and registers a worker of its own. The sender gets the StakeProof. `worker_key`: X25519, for
 /// the join token; `status_key`: Ed25519, for what the worker itself states. Aborts: `EWrongRegistry`, `ENodeId`,
@@ -239,12 +243,12 @@ public fun publish_join_token(
 ) {
     self.check(cluster);
     let token = statements::parse_join_token(&wire::parse_message(&message));
-    check_about(token.join_token_enclave_id(), token.join_token_cluster(), enclave, cluster);
-    enclave.verify_current(cluster, token.join_token_boot_id(), &message, &signature, clock);
-    let node_id = *token.join_token_node_id();
-    let ciphertext = *token.join_token_ciphertext();
+    check_about(token.enclave_id(), token.cluster(), enclave, cluster);
+    enclave.verify_current(cluster, token.boot_id(), &message, &signature, clock);
+    let node_id = *token.node_id();
+    let ciphertext = *token.ciphertext();
     let worker = self.worker_mut(node_id);
-    assert!(token.join_token_worker_key() == &worker.worker_key, EWorkerKey);
+    assert!(token.worker_key() == &worker.worker_key, EWorkerKey);
     assert!(worker.status == PENDING || worker.status == OFFLINE, ENotJoining);
     worker.join_token_digest = sha2_256(ciphertext);
     cluster.record(JoinTokenPublished { kind: JOIN_TOKEN_PUBLISHED, node_id, enclave: enclave.id(), ciphertext });
@@ -264,20 +268,20 @@ public fun report_status(
     self.check(cluster);
     let parsed = wire::parse_message(&message);
     let report = statements::parse_worker_status(&parsed);
-    check_about(report.worker_status_enclave_id(), report.worker_status_cluster(), enclave, cluster);
-    enclave.verify_current(cluster, report.worker_status_boot_id(), &message, &signature, clock);
+    check_about(report.enclave_id(), report.cluster(), enclave, cluster);
+    enclave.verify_current(cluster, report.boot_id(), &message, &signature, clock);
     let reported_at_ms = parsed.timestamp_ms();
     assert!(reported_at_ms <= clock.timestamp_ms() + cluster.params().clock_skew_ms(), EReportFromFuture);
-    let entries = report.worker_status_entries();
+    let entries = report.entries();
     entries.do_ref!(|entry| {
-        let node_id = *entry.entry_node_id();
-        let reason = self.judge(node_id, entry.entry_status(), reported_at_ms);
+        let node_id = *entry.node_id();
+        let reason = self.judge(node_id, entry.status(), reported_at_ms);
         if (entries.length() == 1) abort_unless_fits(reason);
         if (reason == FITS) {
             let worker = self.worker_mut(node_id);
             worker.last_heartbeat_ms = reported_at_ms;
-            worker.total_pods_served = worker.total_pods_served.max(entry.entry_pods_served());
-            self.set_status(cluster, node_id, entry.entry_status());
+            worker.total_pods_served = worker.total_pods_served.max(entry.pods_served());
+            self.set_status(cluster, node_id, entry.status());
         } else {
             event::emit(WorkerReportSkipped { enclave: enclave.id(), node_id, reason });
         };
