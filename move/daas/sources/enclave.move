@@ -200,17 +200,18 @@ public fun register(
 }
 
 /// The operator: shows that the current boot is still there, and brings its new request key when it has one (else
-/// `request_key` is empty). Aborts: `ENotOperator`, `ENoCurrentBoot`, `EKeyChanged`, `EWrongCluster`, those of
+/// `request_key` is empty). Aborts: `ENotOperator`, `EInsufficientStake`, `ENoCurrentBoot`, `EKeyChanged`, `EWrongCluster`, those of
 /// `daas::claims` and `daas::binding`.
 public fun heartbeat(
     self: &mut Enclave,
     cluster: &mut Cluster,
+    pool: &StakePool,
     document: NitroAttestationDocument,
     request_key: vector<u8>,
     clock: &Clock,
     ctx: &TxContext,
 ) {
-    self.heartbeat_document(cluster, &claims::read(&document), request_key, clock, ctx)
+    self.heartbeat_document(cluster, pool, &claims::read(&document), request_key, clock, ctx)
 }
 
 /// Anyone with the boot's signed Drain: the boot ends, and the next one need not wait. Aborts: `EWrongEnclave`, those of
@@ -320,6 +321,12 @@ public fun is_serving(self: &Enclave, cluster: &Cluster, clock: &Clock): bool {
     self.current.is_some_and!(|boot| {
         clock.timestamp_ms() < boot.expires_at_ms && cluster.is_policy_valid(boot.policy_version)
     })
+}
+
+/// Whether the operator's stake for this slot counts and reaches the minimum. Aborts: `EWrongPool`, `EWrongVersion`.
+public fun is_staked(self: &Enclave, cluster: &Cluster, pool: &StakePool): bool {
+    pool.check(cluster);
+    pool.stake_of(self.stake_key()) >= cluster.params().min_stake_operator()
 }
 
 public fun id(self: &Enclave): ID { self.id.to_inner() }
@@ -451,8 +458,7 @@ public(package) fun register_document(
 ) {
     self.check(cluster);
     self.check_operator(ctx);
-    pool.check(cluster);
-    assert!(pool.stake_of(self.stake_key()) >= cluster.params().min_stake_operator(), EInsufficientStake);
+    assert!(self.is_staked(cluster, pool), EInsufficientStake);
     let attested = self.attest(cluster, document, clock);
     attested.check_request_key(&request_key);
     let binding = attested.binding();
@@ -475,6 +481,7 @@ public(package) fun register_document(
 public(package) fun heartbeat_document(
     self: &mut Enclave,
     cluster: &mut Cluster,
+    pool: &StakePool,
     document: &Document,
     request_key: vector<u8>,
     clock: &Clock,
@@ -482,6 +489,8 @@ public(package) fun heartbeat_document(
 ) {
     self.check(cluster);
     self.check_operator(ctx);
+    // Else an operator could unbond, go on with heartbeats, and serve with nothing left to lose.
+    assert!(self.is_staked(cluster, pool), EInsufficientStake);
     assert!(self.current.is_some(), ENoCurrentBoot);
     let attested = self.attest(cluster, document, clock);
     let fresh = self.new_boot(cluster, &attested, clock);

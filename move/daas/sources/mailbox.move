@@ -30,6 +30,8 @@ const EInsufficientStake: vector<u8> = b"Writing needs a stake of at least the c
 #[error]
 const ENoCurrentBoot: vector<u8> = b"The slot has no valid current boot and takes no requests";
 #[error]
+const EOperatorStake: vector<u8> = b"The operator's stake is below the cluster's minimum or unbonding: the slot takes no requests";
+#[error]
 const EUnknownRequestKey: vector<u8> = b"The request is encrypted to a request key that the slot no longer has, or never had";
 #[error]
 const EMailboxFull: vector<u8> = b"Too many requests are pending in this mailbox: try again later";
@@ -69,6 +71,7 @@ const DUPLICATE_REQUEST: u8 = 7;
 const DEADLINE_TOO_SOON: u8 = 8;
 const DEADLINE_TOO_LATE: u8 = 9;
 const FEE_TOO_LOW: u8 = 10;
+const OPERATOR_STAKE: u8 = 11;
 
 public struct K8sAPIRequest has copy, drop {
     kind: u8,
@@ -185,6 +188,7 @@ public fun check_request(
         b"EDeadlineTooSoon",
         b"EDeadlineTooLate",
         b"EFeeTooLow",
+        b"EOperatorStake",
     ];
     names[refusal(enclave, cluster, pool, token, command, requester, clock) as u64].to_string()
 }
@@ -222,7 +226,7 @@ public fun expire(
     let key = queue::key(requester, request_id);
     let now = clock.timestamp_ms();
     let pending = enclave.mailbox().borrow_pending(key);
-    assert!(now >= pending.deadline_ms() + params.settlement_grace_ms(), ENotOverdue);
+    assert!(now >= pending.closes_at_ms(), ENotOverdue);
     let mailbox_seq = pending.seq();
     let excused = pending.off_chain() || !cluster.is_policy_valid(pending.policy_version());
     let wanted = (pending.fee() as u128) * (params.slash_fee_factor() as u128);
@@ -297,7 +301,7 @@ fun accept(
         .add(
             queue::key(requester, request_id),
             command.request_digest(),
-            command.deadline_ms(),
+            command.deadline_ms() + cluster.params().settlement_grace_ms(),
             command.deliver(),
             command.is_off_chain(),
             policy_version,
@@ -355,6 +359,7 @@ fun refusal(
     let staked = pool.stake_of(stake::requester_key(requester)) >= params.min_stake_requester();
     if (grant::is_write_verb(command.verb()) && !staked) return INSUFFICIENT_STAKE;
     if (!enclave.is_serving(cluster, clock)) return NO_CURRENT_BOOT;
+    if (!enclave.is_staked(cluster, pool)) return OPERATOR_STAKE;
     let newest_key = enclave.request_key_id();
     let key = command.request_key_id();
     if (key > newest_key || newest_key - key >= REQUEST_KEYS_KEPT) return UNKNOWN_REQUEST_KEY;
@@ -379,4 +384,5 @@ fun abort_unless_accepted(reason: u8) {
     assert!(reason != DEADLINE_TOO_SOON, EDeadlineTooSoon);
     assert!(reason != DEADLINE_TOO_LATE, EDeadlineTooLate);
     assert!(reason != FEE_TOO_LOW, EFeeTooLow);
+    assert!(reason != OPERATOR_STAKE, EOperatorStake);
 }

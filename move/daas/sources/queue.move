@@ -32,7 +32,8 @@ public struct Mailbox has store {
 public struct Pending has store {
     seq: u64,
     request_digest: vector<u8>,
-    deadline_ms: u64,
+    /// Deadline + settlement grace as it was at submission: changing the parameters moves nobody's deadline.
+    closes_at_ms: u64,
     deliver: bool,
     off_chain: bool,
     /// Of the boot that was current at submission: revoking it later excuses the operator.
@@ -75,7 +76,7 @@ public(package) fun add(
     self: &mut Mailbox,
     key: RequestKey,
     request_digest: vector<u8>,
-    deadline_ms: u64,
+    closes_at_ms: u64,
     deliver: bool,
     off_chain: bool,
     policy_version: u64,
@@ -85,7 +86,7 @@ public(package) fun add(
     self.next_seq = seq + 1;
     self.pending.add(
         key,
-        Pending { seq, request_digest, deadline_ms, deliver, off_chain, policy_version, fee },
+        Pending { seq, request_digest, closes_at_ms, deliver, off_chain, policy_version, fee },
     );
     seq
 }
@@ -178,7 +179,8 @@ public(package) fun seq(self: &Pending): u64 { self.seq }
 
 public(package) fun request_digest(self: &Pending): &vector<u8> { &self.request_digest }
 
-public(package) fun deadline_ms(self: &Pending): u64 { self.deadline_ms }
+/// A result is taken until then, and the request expires from then on.
+public(package) fun closes_at_ms(self: &Pending): u64 { self.closes_at_ms }
 
 public(package) fun deliver(self: &Pending): bool { self.deliver }
 

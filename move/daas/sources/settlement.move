@@ -104,7 +104,7 @@ public(package) fun settle(
     receipts.length().do!(|i| {
         let receipt = &receipts[i];
         let request_id = request_ids[i];
-        let reason = judge(enclave, cluster, receipt, &boot_id, request_id, &deliveries[i], clock);
+        let reason = judge(enclave, receipt, &boot_id, request_id, &deliveries[i], clock);
         if (single) abort_unless_fits(reason);
         if (reason == FITS) {
             store(enclave, cluster, receipt, request_id, deliveries[i], clock)
@@ -122,7 +122,6 @@ public(package) fun settle(
 
 fun judge(
     enclave: &Enclave,
-    cluster: &Cluster,
     receipt: &Receipt,
     boot_id: &vector<u8>,
     request_id: vector<u8>,
@@ -138,8 +137,7 @@ fun judge(
     if (outcome.is_some()) return if (outcome.borrow().is_expired()) ALREADY_EXPIRED else ALREADY_SETTLED;
     if (!enclave.mailbox().is_pending(key)) return UNKNOWN_REQUEST;
     let pending = enclave.mailbox().borrow_pending(key);
-    let late = clock.timestamp_ms() >= pending.deadline_ms() + cluster.params().settlement_grace_ms();
-    if (late) return TOO_LATE;
+    if (clock.timestamp_ms() >= pending.closes_at_ms()) return TOO_LATE;
     let reference = receipt.mailbox().borrow();
     if (reference.seq() != pending.seq()) return WRONG_SEQUENCE;
     if (receipt.request_digest() != pending.request_digest()) return WRONG_DIGEST;
