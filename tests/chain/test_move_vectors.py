@@ -150,6 +150,6 @@ def test_made_consistency_proofs_hold_under_their_roots_only(item: dict[str, Any
     given: dict[str, Any] = {"old_size": item["old_size"], "new_size": item["new_size"], "proof": made(item["hashes"])}
     old_root, new_root = bytes.fromhex(item["old_root"]), bytes.fromhex(item["new_root"])
     log.verify_consistency(**given, old_root=old_root, new_root=new_root)
-    for wrong in ({"old_root": bytes(32), "new_root": new_root}, {"old_root": old_root, "new_root": bytes(32)}):
+    for wrong_old, wrong_new in ((bytes(32), new_root), (old_root, bytes(32))):
         with pytest.raises(log.ConsistencyProofError):
-            log.verify_consistency(**given, **wrong)
+            log.verify_consistency(**given, old_root=wrong_old, new_root=wrong_new)

@@ -134,6 +134,11 @@ def made_hash(index: int) -> bytes:
     return hashlib.sha256(bytes((index,))).digest()
 
 
+def _hash(actual: bytes | int) -> bytes:
+    assert isinstance(actual, bytes), "only the root may be wrong"
+    return actual
+
+
 def proofs_json() -> str:
     """The text of `move_proofs.json`: proofs of any hashes, with the roots to which they lead."""
     inclusion, consistency = [], []
@@ -145,7 +150,7 @@ def proofs_json() -> str:
             try:
                 log.verify_inclusion(leaf_hash=leaf, index=index, size=size, proof=proof, root=bytes(32))
             except log.InclusionProofError as error:
-                root = bytes(error.actual)  # type: ignore[arg-type]
+                root = _hash(error.actual)
         inclusion.append({"index": index, "size": size, "hashes": len(proof), "root": root.hex()})
     for old_size, new_size in CONSISTENCIES:
         proof = [made_hash(at) for at in range(log.consistency_length(old_size, new_size))]
@@ -156,7 +161,7 @@ def proofs_json() -> str:
                     old_size=old_size, old_root=old_root, new_size=new_size, new_root=new_root, proof=proof
                 )
             except log.ConsistencyProofError as error:
-                actual = bytes(error.actual)  # type: ignore[arg-type]
+                actual = _hash(error.actual)
                 old_root, new_root = (actual, new_root) if "older" in str(error) else (old_root, actual)
         consistency.append(
             {"old_size": old_size, "old_root": old_root.hex(), "new_size": new_size, "hashes": len(proof)}
