@@ -161,6 +161,22 @@ fun a_proof_of_too_few_or_too_many_hashes_shows_nothing_at_the_largest_size() {
 }
 
 #[test]
+fun a_hash_too_many_shows_nothing_even_under_the_root_to_which_it_leads() {
+    let leaves = leaves(5, 0);
+    let (extra, root) = (merkle::leaf_hash(&b"extra"), root_of(&leaves, 0, 5));
+    let beyond = merkle::node_hash(&extra, &root);
+    let path = path_of(&leaves, 1, 0, 5);
+    let mut longer = path;
+    longer.push_back(extra);
+    assert!(merkle::verify_inclusion(&leaves[1], 1, 5, &path, &root));
+    assert!(!merkle::verify_inclusion(&leaves[1], 1, 5, &longer, &beyond));
+    let old_beyond = merkle::node_hash(&extra, &root_of(&leaves, 0, 3));
+    let mut longer = proof_of(&leaves, 3, 0, 5, true);
+    longer.push_back(extra);
+    assert!(!merkle::verify_consistency(3, &old_beyond, 5, &beyond, &longer));
+}
+
+#[test]
 fun a_hash_of_another_length_shows_nothing() {
     let leaves = leaves(2, 0);
     let root = root_of(&leaves, 0, 2);
