@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +18,8 @@ from daas_cli import move_sources, move_tool
 from daas_cli.move_compiler import Bundled
 from daas_cli.output import Progress
 from support.move_package import build_package
+
+CHAIN = Path(__file__).resolve().parents[2] / "chain"
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +138,31 @@ def test_framework_modules_at_another_address_are_refused(copy: Path) -> None:
     shutil.copytree(copy / "framework/0x1", copy / "framework/0x2")
     with pytest.raises(ArtifactsDamagedError, match="at 0x2"):
         artifacts.load(copy).framework("0x2")
+
+
+def test_a_wheel_with_the_build_in_it_loads_it_without_a_checkout(folder: Path, tmp_path: Path) -> None:
+    source = tmp_path / "chain"
+    shutil.copytree(CHAIN, source, ignore=shutil.ignore_patterns("__pycache__", "package"))
+    shutil.copytree(folder, source / "daas_chain/package")
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    build = "import sys, uv_build; print(uv_build.build_wheel(sys.argv[1]))"
+    subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)], cwd=source, env=environment, check=True, capture_output=True
+    )
+    (wheel,) = tmp_path.glob("*.whl")
+    zipfile.ZipFile(wheel).extractall(tmp_path / "site")
+    program = (
+        "from daas_chain import artifacts\n"
+        "found = artifacts.load()\n"
+        "print(found.folder, found.package.digest.hex(), len(found.framework('0x2').modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    digest = artifacts.load(folder).package.digest.hex()
+    assert done.stdout.split() == [str(tmp_path / "site/daas_chain/package"), digest, "62"]
