@@ -39,6 +39,13 @@ def test_the_digest_is_the_compilers(folder: Path) -> None:
     assert artifacts.load(folder).package.digest.hex() == said
 
 
+def test_the_compiler_gives_the_golden_modules(folder: Path) -> None:
+    golden = json.loads((CHAIN.parent / "tests/vectors/move_modules.json").read_text())
+    package = artifacts.load(folder).package
+    made = [{"name": one.name, "bytes": one.bytecode.hex()} for one in package.modules]
+    assert (made, package.digest.hex()) == (golden["vectors"], golden["digest"])
+
+
 def test_the_size_is_modules_names_origins_and_linkage(folder: Path) -> None:
     package = artifacts.load(folder).package
     lengths = {one.name: len(one.bytecode) for one in package.modules}
