@@ -8,7 +8,7 @@ mkdir dist
 export PATH="$PWD/.venv/bin:$PATH"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
 # The compiled Move package is data of daas-chain, so that whoever installs the wheel needs neither Node nor cargo.
-.venv/bin/daas move build --deny-warnings >&2
+.venv/bin/daas move build --deny-warnings --compiler bundled >&2
 data=chain/daas_chain/package
 trap 'rm -rf "$data"' EXIT
 rm -rf "$data"

@@ -67,5 +67,5 @@ fi
 if tools/doctor.sh --porcelain | grep -Eq '^warn.(node|npm|cargo).'; then
     echo "the Move package is not compiled: node, npm or cargo is missing (see 'make doctor')" >&2
 else
-    tools/step.sh "the Move package" "20 s the first time, under a second when nothing has changed" .venv/bin/daas move build >/dev/null
+    tools/step.sh "the Move package" "20 s the first time, under a second when nothing has changed" .venv/bin/daas move build --compiler bundled >/dev/null
 fi

@@ -12,6 +12,7 @@ import pytest
 
 from daas_chain import artifacts
 from daas_cli import move_compiler, move_sources, move_tool
+from daas_cli.errors import RefusedError
 from support.daas_command import Daas
 from support.move_package import ONE, ONE_TESTS, need_compiler, write_package
 
@@ -278,7 +279,23 @@ esac""",
     )
     fake(tmp_path / "bin", "npm", "mkdir node_modules")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(Exception, match="SHA-256"):
+    with pytest.raises(RefusedError, match="SHA-256"):
+        move_tool._install(move_tool.binaries.CHECKOUT / move_tool.SOURCE, _folder(tmp_path / "tool"))
+
+
+def test_framework_sources_that_somebody_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crate = tmp_path / "registry/moverox-sui-0.4.0"
+    for inner in ("move-stdlib", "sui-framework"):
+        (crate / "move" / inner).mkdir(parents=True)
+        (crate / "move" / inner / "Move.toml").write_text("changed")
+    pinned = json.loads((move_tool.binaries.CHECKOUT / move_tool.SOURCE / "framework.lock.json").read_text())
+    lock = f'[[package]]\\nname = "moverox-sui"\\nversion = "0.4.0"\\nchecksum = "{pinned["crate_sha256"]}"\\n'
+    described = json.dumps({"packages": [{"name": "moverox-sui", "manifest_path": str(crate / "Cargo.toml")}]})
+    script = f"case \"$1\" in fetch) printf '{lock}' >Cargo.lock ;; metadata) echo '{described}' ;; esac"
+    fake(tmp_path / "bin", "cargo", script)
+    fake(tmp_path / "bin", "npm", "mkdir node_modules")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(RefusedError, match="framework's sources have digest"):
         move_tool._install(move_tool.binaries.CHECKOUT / move_tool.SOURCE, _folder(tmp_path / "tool"))
 
 
