@@ -83,14 +83,16 @@ def run_tests(
     modules: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE]...", help="Test modules, with or without `daas::` and `_tests`. Default: all of them."
+            metavar="MODULE", help="Test modules, with or without `daas::` and `_tests`. Default: all of them."
         ),
     ] = None,
     package: PackageOption = None,
     compiler: CompilerOption = Choice.AUTO,
     aborts: Annotated[
         bool,
-        typer.Option("--aborts", help="Run nothing; list the #[error] constants that no test expects, exit 1 if any."),
+        typer.Option(
+            "--aborts", help="Run nothing; list the #\\[error] constants that no test expects, exit 1 if any."
+        ),
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:

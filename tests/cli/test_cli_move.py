@@ -6,6 +6,8 @@ import base64
 import json
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -301,7 +303,10 @@ def test_framework_sources_that_somebody_changed_are_refused(tmp_path: Path, mon
 
 def test_a_tool_that_fails_to_install_leaves_nothing(tmp_path: Path) -> None:
     final = tmp_path / "final"
+    killed = tmp_path / ".making-final-killed"
+    killed.mkdir()
     with pytest.raises(RuntimeError), move_tool.made(final) as folder:
+        assert not killed.exists(), "what a killed process left is removed"
         (folder / "half").write_text("")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -309,6 +314,25 @@ def test_a_tool_that_fails_to_install_leaves_nothing(tmp_path: Path) -> None:
         (folder / "whole").write_text("")
     assert [path.name for path in tmp_path.rglob("*")] == ["final", "whole"]
     assert stat.S_IMODE(final.stat().st_mode) & 0o500 == 0o500
+
+
+def test_processes_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = """
+import sys, time
+from pathlib import Path
+from daas_cli import move_tool
+log = Path(sys.argv[1])
+with move_tool.locked():
+    for word in ("in", "out"):
+        with log.open("a") as file:
+            file.write(word + " ")
+        time.sleep(0.2)
+"""
+    log = tmp_path / "log"
+    running = [subprocess.Popen([sys.executable, "-c", program, str(log)]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert log.read_text() == "in out " * 3
 
 
 def _folder(path: Path) -> Path:
