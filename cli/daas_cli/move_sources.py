@@ -35,8 +35,9 @@ class Sources:
         return _digest(self.build)
 
     def test_modules(self) -> dict[str, str]:
-        """Name of each test module (without the package) and the file that it is in."""
-        return {name: path for path, text in self.tests.items() for name in _MODULE.findall(code_only(text))}
+        """Name of each module (without the package) in a file with tests, and that file."""
+        with_tests = {path: text for path, text in self.tests.items() if has_tests(text)}
+        return {name: path for path, text in with_tests.items() for name in _MODULE.findall(code_only(text))}
 
     def selected(self, names: Sequence[str]) -> dict[str, str]:
         """All files, or those of a build and of the test modules `names`, which may leave out `_tests` and `daas::`.

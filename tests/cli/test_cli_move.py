@@ -116,6 +116,7 @@ def test_helpers_without_tests_are_handed_over_with_any_choice(tmp_path: Path) -
         "#[test_only]\nmodule daas::support_tests;\n// #[test] in a comment\n#[test_only]\npublic fun x(): u64 { 1 }\n"
     )
     sources = move_sources.read(write_package(tmp_path, support_tests=helper), tests=True)
+    assert set(sources.test_modules()) == {"one_tests", "two_tests"}
     assert set(sources.selected(["daas::two_tests"])) - set(sources.build) == {
         "tests/support_tests.move",
         "tests/two_tests.move",
