@@ -7,6 +7,12 @@ mkdir dist
 # The build backend looks for its program on PATH.
 export PATH="$PWD/.venv/bin:$PATH"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
+# The compiled Move package is data of daas-chain, so that whoever installs the wheel needs neither Node nor cargo.
+.venv/bin/daas move build --deny-warnings --compiler bundled >&2
+data=chain/daas_chain/package
+trap 'rm -rf "$data"' EXIT
+rm -rf "$data"
+cp -R build/move "$data"
 for folder in protocol attestation chain enclave host gateway cli; do
     (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; uv_build.build_wheel(sys.argv[1])' ../dist >/dev/null)
 done

@@ -54,11 +54,15 @@ def build(sources: Sources, out: Path, choice: Choice, progress: Progress) -> Bu
         "tool_sha256": tool.key,
         "compiler": compiler.name,
     }
+    unchanged = _unchanged(out, stamp)
+    if unchanged is not None:
+        return unchanged
     with move_tool.locked():
-        present = _present(out)
-        if present is not None and all(present.get(name) == value for name, value in stamp.items()):
-            return Built(out, present, fresh=False)
-        if present is None and out.exists() and any(out.iterdir()):
+        # Another process may have made it while this one waited.
+        unchanged = _unchanged(out, stamp)
+        if unchanged is not None:
+            return unchanged
+        if _present(out) is None and out.exists() and any(out.iterdir()):
             raise UnreadableError(f"{out} is there and holds no build of a Move package", "name another with --out")
         move_tool.install(tool, progress)
         framework = _framework(tool, progress)
@@ -99,6 +103,13 @@ def _framework(tool: move_tool.Tool, progress: Progress) -> Path:
                 described[address] = artifacts.described(package)
             _write_json(folder / artifacts.DESCRIPTION, described)
     return final
+
+
+def _unchanged(out: Path, stamp: Mapping[str, str]) -> Built | None:
+    present = _present(out)
+    if present is not None and all(present.get(name) == value for name, value in stamp.items()):
+        return Built(out, present, fresh=False)
+    return None
 
 
 def _present(out: Path) -> dict[str, Any] | None:

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from daas_chain import artifacts
 
-from . import binaries, move_build, move_sources, move_tool
+from . import binaries, move_aborts, move_build, move_sources, move_tool
 from .errors import ExitCode, RefusedError
 from .move_compiler import Bundled, Choice
 from .output import JsonFlag, Progress, print_json, program, stderr, stdout
@@ -83,11 +83,17 @@ def run_tests(
     modules: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[MODULE]...", help="Test modules, with or without `daas::` and `_tests`. Default: all of them."
+            metavar="MODULE", help="Test modules, with or without `daas::` and `_tests`. Default: all of them."
         ),
     ] = None,
     package: PackageOption = None,
     compiler: CompilerOption = Choice.AUTO,
+    aborts: Annotated[
+        bool,
+        typer.Option(
+            "--aborts", help="Run nothing; list the #\\[error] constants that no test expects, exit 1 if any."
+        ),
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Run the package's tests in the Move test VM and print the runner's own report.
@@ -95,6 +101,9 @@ def run_tests(
     Exit 1 when a test fails, when nothing compiles, or when no test ran.
     """
     sources = move_sources.read(_package(package), tests=True)
+    if aborts:
+        _list_aborts(sources, as_json=as_json)
+        return
     files = sources.selected(modules or [])
     progress = Progress(quiet=as_json)
     tool = move_tool.pinned()
@@ -129,6 +138,22 @@ def run_tests(
     raise RefusedError(
         f"{done.failed} of {done.total} Move tests failed", f"one module alone: {program()} move test NAME"
     )
+
+
+def _list_aborts(sources: move_sources.Sources, *, as_json: bool) -> None:
+    constants, missing = move_aborts.declared(sources), move_aborts.untested(sources)
+    if as_json:
+        print_json({"errors": len(constants), "untested": [str(one) for one in missing]})
+        if missing:
+            raise typer.Exit(int(ExitCode.REFUSED))
+        return
+    stdout().print(f"{len(constants)} #\\[error] constants, {len(missing)} without a test")
+    if missing:
+        raise RefusedError(
+            "errors that no test expects",
+            "give each a test with #[expected_failure(abort_code = daas::module::ENAME)]",
+            details=tuple(map(str, missing)),
+        )
 
 
 def _package(given: Path | None) -> Path:

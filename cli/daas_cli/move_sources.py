@@ -35,8 +35,9 @@ class Sources:
         return _digest(self.build)
 
     def test_modules(self) -> dict[str, str]:
-        """Name of each test module (without the package) and the file that it is in."""
-        return {name: path for path, text in self.tests.items() for name in _MODULE.findall(_code(text))}
+        """Name of each module (without the package) in a file with tests, and that file."""
+        with_tests = {path: text for path, text in self.tests.items() if has_tests(text)}
+        return {name: path for path, text in with_tests.items() for name in _MODULE.findall(code_only(text))}
 
     def selected(self, names: Sequence[str]) -> dict[str, str]:
         """All files, or those of a build and of the test modules `names`, which may leave out `_tests` and `daas::`.
@@ -66,7 +67,7 @@ def has_tests(text: str) -> bool:
     """Whether a Move source has a function marked as a test."""
     return any(
         re.search(r"\b(?:test|random_test)\b(?!_)", attributes)
-        for attributes in re.findall(r"#\[([^\]]*)\]", _code(text))
+        for attributes in re.findall(r"#\[([^\]]*)\]", code_only(text))
     )
 
 
@@ -98,9 +99,21 @@ def _text(path: Path) -> str:
         raise UnreadableError(f"cannot read {path}: {problem}", "correct the file") from None
 
 
-def _code(text: str) -> str:
-    """Without comments, which may hold anything. Byte strings are left: they cannot hold a line that matters here."""
-    return re.sub(r"/\*.*?\*/", " ", re.sub(r"//[^\n]*", "", text), flags=re.DOTALL)
+_NOISE = re.compile(r'//[^\n]*|/\*|[bx]?"(?:\\.|[^"\\])*"', re.DOTALL)
+_BLOCK = re.compile(r"/\*|\*/")
+
+
+def code_only(text: str) -> str:
+    """Move source without comments (block comments nest) and with every string literal emptied."""
+    kept, depth, position = [], 0, 0
+    while match := (_BLOCK if depth else _NOISE).search(text, position):
+        if depth == 0:
+            kept.append(text[position : match.start()])
+            kept.append('""' if match[0].endswith('"') and match[0][0] != "/" else " ")
+        if match[0] in ("/*", "*/"):
+            depth += 1 if match[0] == "/*" else -1
+        position = match.end()
+    return "".join(kept) + (text[position:] if depth == 0 else "")
 
 
 def _digest(files: Mapping[str, str]) -> str:

@@ -6,13 +6,15 @@ import base64
 import json
 import os
 import stat
-import time
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from daas_chain import artifacts
 from daas_cli import move_compiler, move_sources, move_tool
+from daas_cli.errors import RefusedError
 from support.daas_command import Daas
 from support.move_package import ONE, ONE_TESTS, need_compiler, write_package
 
@@ -38,10 +40,10 @@ def test_build_writes_modules_framework_description_and_interface_once(daas: Daa
     assert len(loaded.framework("0x1").modules) == 22
     assert len(loaded.framework("0x2").modules) == 62
 
-    began = time.monotonic()
+    path = daas.environment.pop("PATH")
     again = daas.json(*options)
-    assert time.monotonic() - began < 1
-    assert not again["fresh"]
+    assert not again["fresh"], "without node, npm, cargo: nothing is run when nothing has changed"
+    daas.environment["PATH"] = path
     assert again["digest"] == first["digest"]
     (out / "modules/one.mv").write_bytes(b"damaged")
     assert daas.json(*options)["fresh"], "a damaged build is made again"
@@ -114,6 +116,7 @@ def test_helpers_without_tests_are_handed_over_with_any_choice(tmp_path: Path) -
         "#[test_only]\nmodule daas::support_tests;\n// #[test] in a comment\n#[test_only]\npublic fun x(): u64 { 1 }\n"
     )
     sources = move_sources.read(write_package(tmp_path, support_tests=helper), tests=True)
+    assert set(sources.test_modules()) == {"one_tests", "two_tests"}
     assert set(sources.selected(["daas::two_tests"])) - set(sources.build) == {
         "tests/support_tests.move",
         "tests/two_tests.move",
@@ -137,6 +140,57 @@ def test_a_folder_that_is_no_package_is_exit_2(daas: Daas, tmp_path: Path, missi
     done = daas("move", "build", "--package", str(package))
     assert done.returncode == 2
     assert missing in done.stderr
+
+
+ABORTS = """#[test_only]
+module daas::one_tests;
+
+use daas::two as other;
+
+// #[test, expected_failure(abort_code = daas::one::EInLine)]
+// fun line() { abort 0 }
+/* /* nested */ #[test, expected_failure(abort_code = daas::one::EInBlock)] fun block() { abort 0 } */
+#[test, expected_failure(abort_code = daas::one::ETested, location = daas::one)]
+fun tested() { let _ = b"// no comment \\" /*"; abort 0 }
+#[test]
+#[expected_failure(
+    abort_code = other::EByAlias,
+)]
+fun by_alias() { abort 0 }
+#[random_test, expected_failure(abort_code = daas::two::ESameName)]
+fun random(_n: u64) { abort 0 }
+#[expected_failure(abort_code = daas::one::ENoTest)]
+fun helper() { abort 0 }
+#[test]
+fun string() { let _ = b"#[test, expected_failure(abort_code = daas::one::EInString)] fun f() {}"; }
+"""
+
+
+def test_errors_without_a_test_are_listed_and_comments_strings_and_helpers_do_not_count(
+    daas: Daas, tmp_path: Path
+) -> None:
+    names = ("ETested", "EInLine", "EInBlock", "EInString", "ENoTest", "ESameName")
+    one = "module daas::one;\n" + "".join(f'#[error]\nconst {name}: vector<u8> = b"x";\n' for name in names)
+    one += '#[error(code = 3)]\n#[allow(unused_const)]\nconst ECoded: vector<u8> = b"x";\nconst EPlain: u64 = 1;\n'
+    one += '// #[error]\n// const EGone: vector<u8> = b"x";\n'
+    two = "module daas::two;\n" + "".join(
+        f'#[error]\nconst {name}: vector<u8> = b"x";\n' for name in ("EByAlias", "ESameName", "EInside")
+    )
+    two += "#[test, expected_failure(abort_code = EInside)]\nfun inside() { abort 0 }\n"
+    package = str(write_package(tmp_path / "package", one=one, two=two, one_tests=ABORTS, two_tests=""))
+    done = daas("move", "test", "--aborts", "--package", package)
+    assert done.returncode == 1
+    assert "10 #[error] constants, 6 without a test" in done.stdout
+    listed = daas.json("move", "test", "--aborts", "--package", package)["untested"]
+    wanted = ["ECoded", "EInBlock", "EInLine", "EInString", "ENoTest", "ESameName"]
+    assert listed == [f"one::{name}" for name in wanted]
+    assert all(name in done.stderr for name in listed)
+
+
+def test_a_package_whose_errors_are_all_tested_is_exit_0(daas: Daas, tmp_path: Path) -> None:
+    done = daas("move", "test", "--aborts", "--package", str(write_package(tmp_path / "package")))
+    assert done.returncode == 0
+    assert "2 #[error] constants, 0 without a test" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -228,13 +282,32 @@ esac""",
     )
     fake(tmp_path / "bin", "npm", "mkdir node_modules")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    with pytest.raises(Exception, match="SHA-256"):
+    with pytest.raises(RefusedError, match="SHA-256"):
+        move_tool._install(move_tool.binaries.CHECKOUT / move_tool.SOURCE, _folder(tmp_path / "tool"))
+
+
+def test_framework_sources_that_somebody_changed_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    crate = tmp_path / "registry/moverox-sui-0.4.0"
+    for inner in ("move-stdlib", "sui-framework"):
+        (crate / "move" / inner).mkdir(parents=True)
+        (crate / "move" / inner / "Move.toml").write_text("changed")
+    pinned = json.loads((move_tool.binaries.CHECKOUT / move_tool.SOURCE / "framework.lock.json").read_text())
+    lock = f'[[package]]\\nname = "moverox-sui"\\nversion = "0.4.0"\\nchecksum = "{pinned["crate_sha256"]}"\\n'
+    described = json.dumps({"packages": [{"name": "moverox-sui", "manifest_path": str(crate / "Cargo.toml")}]})
+    script = f"case \"$1\" in fetch) printf '{lock}' >Cargo.lock ;; metadata) echo '{described}' ;; esac"
+    fake(tmp_path / "bin", "cargo", script)
+    fake(tmp_path / "bin", "npm", "mkdir node_modules")
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    with pytest.raises(RefusedError, match="framework's sources have digest"):
         move_tool._install(move_tool.binaries.CHECKOUT / move_tool.SOURCE, _folder(tmp_path / "tool"))
 
 
 def test_a_tool_that_fails_to_install_leaves_nothing(tmp_path: Path) -> None:
     final = tmp_path / "final"
+    killed = tmp_path / ".making-final-killed"
+    killed.mkdir()
     with pytest.raises(RuntimeError), move_tool.made(final) as folder:
+        assert not killed.exists(), "what a killed process left is removed"
         (folder / "half").write_text("")
         raise RuntimeError
     assert list(tmp_path.iterdir()) == []
@@ -242,6 +315,25 @@ def test_a_tool_that_fails_to_install_leaves_nothing(tmp_path: Path) -> None:
         (folder / "whole").write_text("")
     assert [path.name for path in tmp_path.rglob("*")] == ["final", "whole"]
     assert stat.S_IMODE(final.stat().st_mode) & 0o500 == 0o500
+
+
+def test_processes_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    program = """
+import sys, time
+from pathlib import Path
+from daas_cli import move_tool
+log = Path(sys.argv[1])
+with move_tool.locked():
+    for word in ("in", "out"):
+        with log.open("a") as file:
+            file.write(word + " ")
+        time.sleep(0.2)
+"""
+    log = tmp_path / "log"
+    running = [subprocess.Popen([sys.executable, "-c", program, str(log)]) for _ in range(3)]
+    assert [process.wait(60) for process in running] == [0, 0, 0]
+    assert log.read_text() == "in out " * 3
 
 
 def _folder(path: Path) -> Path:
