@@ -230,6 +230,25 @@ fun an_operator_who_reports_itself_loses_most_of_it() {
     scenario.end();
 }
 
+#[test]
+fun a_result_after_the_refund_pays_nobody() {
+    let mut scenario = test_scenario::begin(@0x0);
+    let mut world = world::serving();
+    world.submit(1);
+    world.wait(requests::life_ms());
+    // Late, but before anyone has expired it.
+    let (message, signature) = signed::alone_1();
+    requests::settle(&mut world, vector[1], message, signature);
+    requests::expire(&mut world, 1);
+    requests::settle(&mut world, vector[1], message, signature);
+    scenario.next_tx(@0x0);
+    assert_eq!(world.enclave().earnings(), 0);
+    assert_eq!(world.enclave().revision(), 0);
+    assert_eq!(received(&scenario, world::user()), world::fee());
+    world.destroy();
+    scenario.end();
+}
+
 // Who is excused
 
 #[test]

@@ -60,7 +60,10 @@ fun a_fee_below_the_least_is_refused() {
 fun a_coin_with_one_mist_less_than_the_fee_is_refused() {
     let mut world = world::serving();
     let command = world.command(1);
-    requests::submit_batch(&mut world, vector[command], world::fee() - 1);
+    let ctx = &mut world.as_sender(world::user());
+    let mut payment = world::mint(world::fee() - 1, ctx);
+    let (cluster, _, _, pool, _, enclave, token, clock) = world.parts();
+    mailbox::execute_kubectl_command(enclave, cluster, pool, token, command, &mut payment, clock, ctx);
     abort
 }
 
