@@ -226,6 +226,19 @@ fun reading_needs_no_stake() {
 }
 
 #[test]
+fun a_stake_of_exactly_the_minimum_is_enough_to_write() {
+    let mut world = world::serving();
+    let token = requests::token_for(&mut world, STRANGER, b"*:*");
+    let ctx = &mut world.as_sender(STRANGER);
+    let (cluster, _, _, pool, _, _, _, _) = world.parts();
+    pool.deposit_requester(cluster, world::mint(world::sui(1), ctx), ctx);
+    let command = world.command(1);
+    assert_eq!(requests::submit_with(&mut world, &token, STRANGER, command), 0);
+    unit_test::destroy(token);
+    world.destroy();
+}
+
+#[test]
 fun every_writing_verb_needs_a_stake() {
     let mut world = world::serving();
     let token = requests::token_for(&mut world, STRANGER, b"*:*");
