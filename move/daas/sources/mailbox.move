@@ -362,7 +362,8 @@ fun refusal(
     if (!enclave.is_staked(cluster, pool)) return OPERATOR_STAKE;
     let newest_key = enclave.request_key_id();
     let key = command.request_key_id();
-    if (key > newest_key || newest_key - key >= REQUEST_KEYS_KEPT) return UNKNOWN_REQUEST_KEY;
+    // Keys count from 1.
+    if (key == 0 || key > newest_key || newest_key - key >= REQUEST_KEYS_KEPT) return UNKNOWN_REQUEST_KEY;
     let mailbox = enclave.mailbox();
     if (mailbox.pending() >= params.max_pending()) return MAILBOX_FULL;
     if (mailbox.contains(queue::key(requester, command.request_id()))) return DUPLICATE_REQUEST;
