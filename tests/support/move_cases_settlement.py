@@ -69,6 +69,7 @@ CASES = {
     "receipt_1": single(receipt(1)),
     "receipt_2": single(receipt(2)),
     "receipt_1_of_boot_2": single(receipt(1, boot=2), seed=2),
+    "receipt_1_too_late": single(receipt(1, status=504)),
     "receipt_1_forged": single(receipt(1), seed=2),
     "receipt_1_of_other_slot": single(receipt(1, enclave_id=OTHER_SLOT)),
     "receipt_1_of_other_requester": single(receipt(1, requester=bytes(31) + b"\x99")),

@@ -32,11 +32,16 @@ fun a_request_is_answered_and_everyone_gets_their_due() {
     submit(&mut scenario);
 
     scenario.next_tx(RELAY);
-    with_slot!(&scenario, |cluster, enclave, clock| {
-        let (message, signature) = signed::receipt_1();
-        let ids = vector[world::request_id(1)];
-        mailbox::store_k8s_response(enclave, cluster, ids, vector[vector[]], message, signature, clock);
-    });
+    let cluster: Cluster = scenario.take_shared();
+    let mut enclave: Enclave = scenario.take_shared();
+    let clock: Clock = scenario.take_shared();
+    let (message, signature) = signed::receipt_1();
+    let ids = vector[world::request_id(1)];
+    let ctx = scenario.ctx();
+    mailbox::store_k8s_response(&mut enclave, &cluster, ids, vector[vector[]], message, signature, &clock, ctx);
+    test_scenario::return_shared(cluster);
+    test_scenario::return_shared(enclave);
+    test_scenario::return_shared(clock);
 
     scenario.next_tx(world::operator());
     let mut enclave: Enclave = scenario.take_shared();

@@ -115,9 +115,9 @@ public fun settle_delivering(
     signature: vector<u8>,
 ) {
     let ids = numbers.map!(|number| world::request_id(number));
-    let _ctx = world.as_sender(STRANGER);
+    let ctx = &mut world.as_sender(STRANGER);
     let (cluster, _, _, _, _, enclave, _, clock) = world.parts();
-    mailbox::store_k8s_response(enclave, cluster, ids, deliveries, message, signature, clock);
+    mailbox::store_k8s_response(enclave, cluster, ids, deliveries, message, signature, clock, ctx);
 }
 
 /// STRANGER reports that the USER's request was not answered in time.
@@ -136,7 +136,7 @@ public fun close_as(world: &mut World, sender: address, number: u8) {
 }
 
 public fun prune(world: &mut World, number: u8) {
-    let _ctx = world.as_sender(STRANGER);
+    let ctx = &mut world.as_sender(STRANGER);
     let (cluster, _, _, _, _, enclave, _, clock) = world.parts();
     mailbox::prune(enclave, cluster, world::user(), world::request_id(number), clock);
 }

@@ -291,9 +291,10 @@ fun a_slot_settles_only_with_its_own_cluster() {
     world.submit(1);
     let (far, admin, veto, pool) = requests::far_cluster(&mut world);
     let (message, signature) = signed::receipt_1();
+    let ctx = &mut world.as_sender(world::user());
     let (_, _, _, _, _, enclave, _, clock) = world.parts();
     let ids = vector[world::request_id(1)];
-    mailbox::store_k8s_response(enclave, &far, ids, vector[vector[]], message, signature, clock);
+    mailbox::store_k8s_response(enclave, &far, ids, vector[vector[]], message, signature, clock, ctx);
     requests::destroy_far(far, admin, veto, pool);
     abort
 }

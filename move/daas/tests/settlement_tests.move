@@ -300,6 +300,26 @@ fun assert_delivered(world: &World, delivery: vector<u8>) {
     assert_eq!(bcs::to_bytes(heads::body(&events[0])), settled_body(1, world.now(), delivery));
 }
 
+#[test]
+fun an_answer_that_it_came_too_late_gives_the_fee_back() {
+    let mut world = world::serving();
+    world.submit(1);
+    let (message, signature) = signed::receipt_1_too_late();
+    requests::settle(&mut world, vector[1], message, signature);
+    assert_eq!(world.enclave().earnings(), 0);
+    let outcome = mailbox::get_k8s_response(world.enclave(), world::user(), world::request_id(1));
+    assert_eq!(outcome.borrow().status(), 504);
+    let events = event::events_by_type<Event<K8sResponseStored>>();
+    let body = bcs::to_bytes(heads::body(&events[0]));
+    // Fee, refund and time stand before the empty delivery.
+    let mut tail = bcs::to_bytes(&0u64);
+    tail.append(bcs::to_bytes(&world::fee()));
+    tail.append(bcs::to_bytes(&world.now()));
+    tail.push_back(0);
+    assert_eq!(vector::tabulate!(25, |i| body[body.length() - 25 + i]), tail);
+    world.destroy();
+}
+
 /// bcs of the event's body for request `number` of boot 1, field by field.
 fun settled_body(number: u8, settled_at_ms: u64, delivery: vector<u8>): vector<u8> {
     let number_64 = number as u64;
@@ -317,6 +337,7 @@ fun settled_body(number: u8, settled_at_ms: u64, delivery: vector<u8>): vector<u
         bcs::to_bytes(&4u64),
         bcs::to_bytes(&(1_000 + number_64)),
         bcs::to_bytes(&world::fee()),
+        bcs::to_bytes(&0u64),
         bcs::to_bytes(&settled_at_ms),
         bcs::to_bytes(&delivery),
     ])
