@@ -6,7 +6,8 @@ use daas::binding;
 use daas::claims::{Self, Document};
 use daas::cluster;
 use daas::enclave::BootAttested;
-use daas::enclave_tests::{check_newest, register, revoke, unbond_operator};
+use daas::enclave_tests::{check_newest, destroy_cluster, register, revoke, unbond_operator};
+use daas::variants;
 use daas::world::{Self, World};
 use std::hash::sha2_256;
 use std::unit_test::assert_eq;
@@ -36,6 +37,42 @@ fun a_heartbeat_extends_the_current_boot_and_is_told() {
     assert!(world.enclave().is_serving(world.cluster(), world.clock()));
     world.wait(1);
     assert!(!world.enclave().is_serving(world.cluster(), world.clock()));
+    world.destroy();
+}
+
+#[test]
+fun a_boot_that_has_expired_serves_again_after_a_heartbeat() {
+    let mut world = world::serving();
+    world.wait(2 * LIFE_MS);
+    assert!(!world.enclave().is_serving(world.cluster(), world.clock()));
+    let document = world.document(1);
+    heartbeat(&mut world, &document, vector[], world::operator());
+    assert!(world.enclave().is_serving(world.cluster(), world.clock()));
+    world.destroy();
+}
+
+#[test]
+#[expected_failure(abort_code = daas::enclave::EWrongCluster)]
+fun a_heartbeat_is_not_judged_by_the_policy_of_another_cluster() {
+    let mut world = world::serving();
+    let (mut other, admin, veto) = variants::other_cluster(&mut world);
+    let document = world.document(1);
+    let ctx = &world.as_sender(world::operator());
+    let (_, _, _, pool, _, slot, _, clock) = world.parts();
+    slot.heartbeat_document(&mut other, pool, &document, vector[], clock, ctx);
+    destroy_cluster(other, admin, veto);
+    world.destroy();
+}
+
+#[test]
+#[expected_failure(abort_code = daas::enclave::ENoCurrentBoot)]
+fun a_slashed_boot_has_no_heartbeat() {
+    let mut world = world::serving();
+    let (cluster, _, _, _, _, slot, _, _) = world.parts();
+    slot.end_slashed(cluster, &world::boot_id(1));
+    world.wait(1);
+    let document = world.document(1);
+    heartbeat(&mut world, &document, vector[], world::operator());
     world.destroy();
 }
 

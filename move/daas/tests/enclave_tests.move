@@ -237,6 +237,18 @@ fun an_operator_with_the_minimum_registers() {
 }
 
 #[test]
+fun a_stake_that_somebody_else_has_put_on_the_slot_does_not_count() {
+    let mut world = world::new();
+    slash_operator(&mut world, world::sui(91));
+    let ctx = &mut world.as_sender(@0xBAD);
+    let payment = world::mint(world::sui(100), ctx);
+    let (cluster, _, _, pool, _, slot, _, _) = world.parts();
+    pool.deposit_operator(cluster, slot.id(), payment, ctx);
+    assert!(!slot.is_staked(cluster, pool));
+    world.destroy();
+}
+
+#[test]
 #[expected_failure(abort_code = daas::stake::EWrongPool)]
 fun a_stake_in_another_cluster_s_pool_does_not_count() {
     let mut world = world::new();

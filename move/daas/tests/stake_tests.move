@@ -321,6 +321,22 @@ fun a_stake_is_withdrawn_at_the_end_of_unbonding() {
 }
 
 #[test]
+fun a_withdrawal_deletes_the_proof() {
+    let mut scenario = test_scenario::begin(ALICE);
+    let mut world = world::new();
+    deposit_requester(&mut world, SUI_MIST);
+    scenario.next_tx(ALICE);
+    let proof = scenario.take_from_sender<StakeProof>();
+    begin_unbonding(&mut world, &proof);
+    world.wait(UNBONDING_MS);
+    destroy(withdraw(&mut world, proof, ALICE));
+    scenario.next_tx(ALICE);
+    assert!(test_scenario::ids_for_address<StakeProof>(ALICE).is_empty());
+    scenario.end();
+    world.destroy();
+}
+
+#[test]
 #[expected_failure(abort_code = daas::stake::EUnbondingRunning)]
 fun a_stake_is_not_withdrawn_a_millisecond_earlier() {
     let mut world = world::new();
