@@ -467,7 +467,8 @@ fun handoff(world: &mut World, message: vector<u8>, signature: vector<u8>) {
 /// Of a message that boot 1 has signed.
 fun verify_current(world: &World) {
     let (message, signature) = signed::drain_1();
-    let parsed = world.enclave().verify_current(world.cluster(), &world::boot_id(1), &message, &signature, world.clock());
+    let slot = world.enclave();
+    let parsed = slot.verify_current(world.cluster(), &world::boot_id(1), &message, &signature, world.clock());
     assert_eq!(parsed.intent(), wire::intent_drain());
     assert_eq!(parsed.timestamp_ms(), world::start_ms());
     assert_eq!(*parsed.signing_bytes(), message);

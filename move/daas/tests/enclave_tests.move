@@ -446,8 +446,8 @@ public(package) fun ended(world: &World, number: u8, reason: u8): vector<u8> {
     body
 }
 
-/// The newest event with such a body has these bytes and moved the state chain on from `before` by itself alone. Returns
-/// the head after it.
+/// The newest event with such a body has these bytes and moved the state chain on from `before` by itself alone.
+/// Returns the head after it.
 public(package) fun check_newest<Body: copy + drop>(world: &World, before: ChainHead, body: vector<u8>): ChainHead {
     let events = event::events_by_type<Event<Body>>();
     let newest = &events[events.length() - 1];
