@@ -43,6 +43,27 @@ fun a_slot_begins_empty_and_is_told() {
 }
 
 #[test]
+fun a_new_slot_moves_the_state_chain_by_one_and_no_other_slot_s_mailbox() {
+    let mut world = world::new();
+    let before = world.cluster().state();
+    let mailbox = world.enclave().mailbox_head();
+    let ctx = &mut world.as_sender(world::operator());
+    let (cluster, _, _, _, _, _, _, _) = world.parts();
+    let second = enclave::create_slot(cluster, ctx);
+    let mut body = vector[20];
+    body.append(second.id().to_bytes());
+    body.append(world::operator().to_bytes());
+    let mut chained = *before.head();
+    chained.append(sha2_256(body));
+    assert_eq!(cluster.state_head(), sha2_256(chained));
+    assert_eq!(cluster.state_seq(), before.seq() + 1);
+    assert_eq!(world.enclave().mailbox_head(), mailbox);
+    assert!(second.mailbox_head() != mailbox);
+    destroy(second);
+    world.destroy();
+}
+
+#[test]
 #[expected_failure(abort_code = daas::enclave::ENotAdmitted)]
 fun a_slot_is_made_by_an_admitted_operator_only() {
     let mut world = world::new();

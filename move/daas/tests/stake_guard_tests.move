@@ -17,6 +17,7 @@ use daas::stake_tests::{
 use daas::variants;
 use daas::world;
 use std::unit_test::{assert_eq, destroy};
+use sui::bcs;
 use sui::display::Display;
 use sui::test_scenario;
 
@@ -44,6 +45,21 @@ fun a_pool_is_shared_and_is_the_cluster_s_own() {
     destroy(admin);
     destroy(veto);
     world.destroy();
+}
+
+#[test]
+fun keys_have_one_byte_form_for_each_role() {
+    let mut of_requester = ALICE.to_bytes();
+    of_requester.append(x"0000");
+    assert_eq!(bcs::to_bytes(&requester()), of_requester);
+    let mut of_operator = ALICE.to_bytes();
+    of_operator.append(x"0120");
+    of_operator.append(@0x51.to_bytes());
+    assert_eq!(bcs::to_bytes(&stake::operator_key(ALICE, object::id_from_address(@0x51))), of_operator);
+    let mut of_worker = ALICE.to_bytes();
+    of_worker.append(x"0206");
+    of_worker.append(b"node-1");
+    assert_eq!(bcs::to_bytes(&stake::worker_key(ALICE, b"node-1")), of_worker);
 }
 
 #[test]
