@@ -1,5 +1,5 @@
-/// Promises of `daas::cluster`: what changes, when, and what is recorded of it. Who may not do it is in
-/// `daas::cluster_refusal_tests`.
+/// Promises of `daas::cluster`: what changes, when, and what is recorded of it. What it refuses is in
+/// `daas::cluster_refusal_tests`, whom in `daas::cluster_guard_tests`.
 #[test_only]
 module daas::cluster_tests;
 
