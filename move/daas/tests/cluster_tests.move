@@ -222,12 +222,15 @@ fun a_proposal_is_activated_once() {
 #[test]
 fun proposals_are_numbered_and_activated_in_any_order() {
     let mut world = world::new();
-    assert_eq!(vector[world.propose(policy(2)), world.propose(policy(3))], vector[0, 1]);
+    let same_registers = vector[2u64, 3].map!(|version| cluster::policy_change(version, world::policy_pcrs(2)));
+    assert_eq!(same_registers.map!(|change| world.propose(change)), vector[0, 1]);
     world.wait(DAY);
     world.activate(1);
     assert!(world.cluster().is_policy_valid(3) && !world.cluster().is_policy_valid(2));
     world.activate(0);
     assert!(world.cluster().is_policy_valid(2));
+    // The newest is the highest version, not the latest activation.
+    assert_eq!(world.matched(2), option::some(3));
     assert_eq!(world.propose(policy(4)), 2);
     world.destroy();
 }
