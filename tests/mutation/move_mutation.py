@@ -70,13 +70,24 @@ def left_out(statement: str) -> str:
     return "" if statement.endswith(";") else "()"
 
 
-def judge(compiler: Bundled, files: dict[str, str], mutant: Mutant) -> str:
-    """`killed`, `survived`, or `not compiled`."""
-    try:
-        report = compiler.test({**files, mutant.path: mutant.text}, Progress(quiet=True))
-    except RefusedError:
-        return "not compiled"
-    return "survived" if report.ok and report.failed == 0 else "killed"
+def judge(compiler: Bundled, sources: move_sources.Sources, mutant: Mutant) -> str:
+    """`killed`, `survived`, or `not compiled`. The module's own tests are tried first: all of them take long."""
+    module = Path(mutant.path).stem
+    own = {
+        path: text
+        for path, text in sources.tests.items()
+        if Path(path).stem.startswith(f"{module}_") or not move_sources.has_tests(text)
+    }
+    for tests in (own, sources.tests):
+        if not any(move_sources.has_tests(text) for text in tests.values()):
+            continue
+        try:
+            report = compiler.test({**sources.build, **tests, mutant.path: mutant.text}, Progress(quiet=True))
+        except RefusedError:
+            return "not compiled"
+        if not report.ok or report.failed:
+            return "killed"
+    return "survived"
 
 
 def main() -> None:
@@ -101,7 +112,7 @@ def main() -> None:
     print(f"{len(wanted)} mutants")
     with ThreadPoolExecutor(arguments.jobs) as pool:
         todo = [mutant for mutant in wanted if f"{mutant.path}:{mutant.line} {mutant.what}" not in results]
-        for mutant, verdict in zip(todo, pool.map(lambda one: judge(compiler, files, one), todo), strict=True):
+        for mutant, verdict in zip(todo, pool.map(lambda one: judge(compiler, sources, one), todo), strict=True):
             name = f"{mutant.path}:{mutant.line} {mutant.what}"
             results[name] = verdict
             if verdict != "killed":
