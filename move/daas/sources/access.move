@@ -152,10 +152,14 @@ public fun surrender(cluster: &mut Cluster, token: AccessToken, ctx: &TxContext)
     if (!cluster.is_revoked(token)) cluster.set_revoked(token);
 }
 
-/// Anyone, for himself: every session that he has signed before ends. Aborts: `EWrongVersion`.
-public fun end_sessions(cluster: &mut Cluster, ctx: &TxContext) {
+/// A token's owner, with any token of this cluster, valid or not: every session that he has signed before ends. Without a
+/// token nobody has sessions, and strangers could fill the chain that every enclave replays. Aborts: `EWrongVersion`,
+/// `EWrongOwner`, `ETokenUnknown`.
+public fun end_sessions(cluster: &mut Cluster, token: &AccessToken, ctx: &TxContext) {
     cluster.check_version();
     let owner = ctx.sender();
+    assert!(token.owner == owner, EWrongOwner);
+    assert!(token.cluster == cluster.id(), ETokenUnknown);
     let session_epoch = cluster.session_epoch(owner) + 1;
     let key = SessionKey { owner };
     if (session_epoch == 1) {

@@ -26,7 +26,7 @@ const EAnchorKnown: vector<u8> = b"The anchor is accepted already";
 #[error]
 const EAnchorUnknown: vector<u8> = b"The cluster does not accept this anchor";
 #[error]
-const EPolicyVersion: vector<u8> = b"A new policy's version must be above every version and every proposal before it";
+const EPolicyVersion: vector<u8> = b"A new policy's version must be above every version and every proposal before it, by at most 1,000";
 #[error]
 const EPolicyCount: vector<u8> = b"A cluster keeps 16 policies: raise min_version so that old ones are dropped";
 #[error]
@@ -61,6 +61,8 @@ const MAX_ANCHORS: u64 = 16;
 const MAX_POLICIES: u64 = 16;
 const MAX_PROPOSALS: u64 = 16;
 const MAX_OPERATORS: u64 = 64;
+/// Else one proposal of the highest number, even when it is vetoed, would leave no number for another.
+const MAX_VERSION_STEP: u64 = 1_000;
 /// A proposal that everybody has forgotten must not come into force years later.
 const PROPOSAL_LIFE_MS: u64 = 2_592_000_000;
 
@@ -238,6 +240,7 @@ public fun propose(self: &mut Cluster, cap: &AdminCap, change: Change, clock: &C
         Change::Policy { version, pcrs } => {
             assert!(!self.frozen, EPolicyFrozen);
             assert!(*version > self.newest_version, EPolicyVersion);
+            assert!(*version - self.newest_version <= MAX_VERSION_STEP, EPolicyVersion);
             pcr::check_policy(pcrs);
             self.newest_version = *version;
         },

@@ -4,6 +4,7 @@
 /// it but to be destroyed.
 module daas::governance;
 
+use daas::version;
 use std::type_name;
 use sui::clock::Clock;
 use sui::event;
@@ -34,6 +35,7 @@ const FIRST_TIMELOCK_MS: u64 = 86_400_000;
 
 public struct Governance has key {
     id: UID,
+    version: u64,
     cap: Option<UpgradeCap>,
     timelock_ms: u64,
     proposal: Option<UpgradeProposal>,
@@ -61,6 +63,7 @@ public struct PackageFrozen has copy, drop { package: ID }
 fun init(ctx: &mut TxContext) {
     transfer::share_object(Governance {
         id: object::new(ctx),
+        version: version::current(),
         cap: option::none(),
         timelock_ms: FIRST_TIMELOCK_MS,
         proposal: option::none(),
@@ -72,6 +75,7 @@ fun init(ctx: &mut TxContext) {
 
 /// The holder of `GovernanceCap`, once, with the first version's UpgradeCap. Aborts: `ECapPresent`, `EWrongPackage`.
 public fun hand_over(self: &mut Governance, _: &GovernanceCap, cap: UpgradeCap) {
+    version::check(self.version);
     assert!(self.cap.is_none(), ECapPresent);
     assert!(cap.package().to_address() == type_name::original_id<Governance>(), EWrongPackage);
     self.cap.fill(cap);
@@ -79,6 +83,7 @@ public fun hand_over(self: &mut Governance, _: &GovernanceCap, cap: UpgradeCap) 
 
 /// The holder of `GovernanceCap`; only longer. Aborts: `ETimelockBounds`.
 public fun lengthen_timelock(self: &mut Governance, _: &GovernanceCap, timelock_ms: u64) {
+    version::check(self.version);
     assert!(timelock_ms >= self.timelock_ms && timelock_ms <= MAX_TIMELOCK_MS, ETimelockBounds);
     self.timelock_ms = timelock_ms;
 }
@@ -86,6 +91,7 @@ public fun lengthen_timelock(self: &mut Governance, _: &GovernanceCap, timelock_
 /// The holder of `GovernanceCap`, before the UpgradeCap is handed over: development networks want less than a day.
 /// Aborts: `ECapPresent`, `ETimelockBounds`.
 public fun set_first_timelock(self: &mut Governance, _: &GovernanceCap, timelock_ms: u64) {
+    version::check(self.version);
     assert!(self.cap.is_none(), ECapPresent);
     assert!(timelock_ms >= MIN_TIMELOCK_MS && timelock_ms <= MAX_TIMELOCK_MS, ETimelockBounds);
     self.timelock_ms = timelock_ms;
@@ -94,6 +100,7 @@ public fun set_first_timelock(self: &mut Governance, _: &GovernanceCap, timelock
 /// The holder of `GovernanceCap`: the digest of the new package, as the build prints it. Aborts: `ECapMissing`,
 /// `EProposalOpen`, `EDigestLength`.
 public fun propose_upgrade(self: &mut Governance, _: &GovernanceCap, digest: vector<u8>, clock: &Clock) {
+    version::check(self.version);
     assert!(self.cap.is_some(), ECapMissing);
     assert!(self.proposal.is_none(), EProposalOpen);
     assert!(digest.length() == DIGEST_BYTES, EDigestLength);
@@ -104,6 +111,7 @@ public fun propose_upgrade(self: &mut Governance, _: &GovernanceCap, digest: vec
 
 /// The holder of `UpgradeVetoCap`. Aborts: `ENoProposal`.
 public fun veto_upgrade(self: &mut Governance, _: &UpgradeVetoCap) {
+    version::check(self.version);
     assert!(self.proposal.is_some(), ENoProposal);
     let UpgradeProposal { digest, .. } = self.proposal.extract();
     event::emit(UpgradeVetoed { digest });
@@ -112,6 +120,7 @@ public fun veto_upgrade(self: &mut Governance, _: &UpgradeVetoCap) {
 /// The holder of `GovernanceCap`, after the timelock; the ticket is used in the same transaction. Aborts: `ENoProposal`,
 /// `ETimelockRunning`, `ECapMissing`.
 public fun authorize_upgrade(self: &mut Governance, _: &GovernanceCap, clock: &Clock): UpgradeTicket {
+    version::check(self.version);
     assert!(self.cap.is_some(), ECapMissing);
     assert!(self.proposal.is_some(), ENoProposal);
     let UpgradeProposal { digest, activates_at_ms } = self.proposal.extract();
@@ -122,18 +131,23 @@ public fun authorize_upgrade(self: &mut Governance, _: &GovernanceCap, clock: &C
 
 /// Whoever has the receipt of the upgrade. Aborts: `ECapMissing`.
 public fun commit_upgrade(self: &mut Governance, receipt: UpgradeReceipt) {
+    version::check(self.version);
     assert!(self.cap.is_some(), ECapMissing);
     self.cap.borrow_mut().commit(receipt);
 }
 
 /// The holder of `GovernanceCap`: the package can never change again. Aborts: `ECapMissing`.
 public fun freeze_package(self: &mut Governance, _: &GovernanceCap) {
+    version::check(self.version);
     assert!(self.cap.is_some(), ECapMissing);
     let cap = self.cap.extract();
     event::emit(PackageFrozen { package: cap.package() });
     cap.make_immutable();
     self.frozen = true;
 }
+
+/// The holder of `GovernanceCap`, after an upgrade of the package. Aborts: `ENothingToMigrate`.
+public fun migrate(self: &mut Governance, _: &GovernanceCap) { self.version = version::migrated(self.version); }
 
 public fun timelock_ms(self: &Governance): u64 { self.timelock_ms }
 
@@ -147,3 +161,6 @@ public fun hand_over_for_testing(self: &mut Governance, cap: UpgradeCap) { self.
 
 #[test_only]
 public fun init_for_testing(ctx: &mut TxContext) { init(ctx) }
+
+#[test_only]
+public fun set_version(self: &mut Governance, version: u64) { self.version = version }

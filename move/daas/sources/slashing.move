@@ -128,13 +128,15 @@ public fun report_other_root(
     punish(enclave, cluster, pool, &boot_id, CONTRADICTION, ctx);
 }
 
-/// Anyone with two statements under a worker's status key that have one sequence and different content. Aborts:
+/// Anyone with two statements under a worker's status key that have one sequence and different content; the worker may
+/// have left meanwhile, as long as its stake has not. Aborts:
 /// `EOtherWorker`, `EOtherSequence`, `ESameContent`, `EWorkerSignature`, `EUnknownWorker`, `EIllegalTransition` for a
 /// worker that is slashed already, those of `daas::statements`, `EWrongRegistry`, `EWrongPool`, `EWrongVersion`.
 public fun report_worker_fault(
     registry: &mut WorkerRegistry,
     cluster: &mut Cluster,
     pool: &mut StakePool,
+    owner: address,
     node_id: String,
     message: vector<u8>,
     signature: vector<u8>,
@@ -144,13 +146,13 @@ public fun report_worker_fault(
 ) {
     registry.check(cluster);
     pool.check(cluster);
-    let (sequence, digest) = worker_statement(registry, cluster, node_id, &message, &signature);
+    let (sequence, digest) = worker_statement(registry, cluster, owner, node_id, &message, &signature);
     let (other_sequence, other_digest) =
-        worker_statement(registry, cluster, node_id, &other_message, &other_signature);
+        worker_statement(registry, cluster, owner, node_id, &other_message, &other_signature);
     assert!(sequence == other_sequence, EOtherSequence);
     assert!(digest != other_digest, ESameContent);
-    registry.set_slashed(cluster, node_id);
-    let key = registry.worker(node_id).stake_key();
+    registry.set_slashed(cluster, owner, node_id);
+    let key = registry.accountable(owner, node_id).stake_key();
     let amount = cluster.params().slash_share(pool.slashable(key));
     let reporter = ctx.sender();
     let slashed = pool.slash(cluster.params(), key, amount, reporter, ctx);
@@ -193,11 +195,12 @@ fun punish(
 fun worker_statement(
     registry: &WorkerRegistry,
     cluster: &Cluster,
+    owner: address,
     node_id: String,
     message: &vector<u8>,
     signature: &vector<u8>,
 ): (u64, vector<u8>) {
-    let key = registry.worker(node_id).status_key();
+    let key = registry.accountable(owner, node_id).status_key();
     assert!(ed25519::ed25519_verify(signature, key, message), EWorkerSignature);
     let statement = statements::parse_worker_statement(&wire::parse_message(message));
     let about = statement.cluster() == cluster.id().to_address() &&

@@ -52,6 +52,8 @@ const EReportFromFuture: vector<u8> = b"The report is from the future: the clock
 #[error]
 const EUnknownPlacement: vector<u8> = b"No open placement of this slot and sequence: it was never made, or is released already";
 #[error]
+const EJoinTokenKnown: vector<u8> = b"This join token is published already";
+#[error]
 const ENotJoining: vector<u8> = b"Only a pending or offline worker needs a join token";
 
 const KEY_BYTES: u64 = 32;
@@ -90,7 +92,11 @@ public struct WorkerRegistry has key {
     workers: Table<String, Worker>,
     owners: Table<address, vector<String>>,
     placements: Table<PlacementKey, Placement>,
+    /// Workers that have left: while their stakes unbond they can still be slashed for what they signed before.
+    departed: Table<DepartedKey, Worker>,
 }
+
+public struct DepartedKey has copy, drop, store { owner: address, node_id: String }
 
 public struct PlacementKey has copy, drop, store { enclave: ID, mailbox_seq: u64 }
 
@@ -165,6 +171,7 @@ public fun create_registry(cluster: &mut Cluster, cap: &AdminCap, ctx: &mut TxCo
         workers: table::new(ctx),
         owners: table::new(ctx),
         placements: table::new(ctx),
+        departed: table::new(ctx),
     };
     cluster.set_worker_registry(registry.id.to_inner());
     registry
@@ -231,8 +238,8 @@ public fun stake_and_register_worker(
 }
 
 /// Anyone with the enclave's signed JoinToken. The ciphertext goes into the event, only its digest is stored. Aborts:
-/// `EWrongRegistry`, `EUnknownWorker`, `EWrongEnclave`, `EWrongCluster`, `EWorkerKey`, `ENotJoining`, those of
-/// `daas::enclave::verify_current` and `daas::statements`.
+/// `EWrongRegistry`, `EUnknownWorker`, `EWrongEnclave`, `EWrongCluster`, `EWorkerKey`, `ENotJoining`, `EJoinTokenKnown`,
+/// those of `daas::enclave::verify_current` and `daas::statements`.
 public fun publish_join_token(
     self: &mut WorkerRegistry,
     cluster: &mut Cluster,
@@ -250,7 +257,10 @@ public fun publish_join_token(
     let worker = self.worker_mut(node_id);
     assert!(token.worker_key() == &worker.worker_key, EWorkerKey);
     assert!(worker.status == PENDING || worker.status == OFFLINE, ENotJoining);
-    worker.join_token_digest = sha2_256(ciphertext);
+    let digest = sha2_256(ciphertext);
+    // Else anybody could publish it again and again, into the chain that every enclave replays.
+    assert!(worker.join_token_digest != digest, EJoinTokenKnown);
+    worker.join_token_digest = digest;
     cluster.record(JoinTokenPublished { kind: JOIN_TOKEN_PUBLISHED, node_id, enclave: enclave.id(), ciphertext });
 }
 
@@ -315,7 +325,12 @@ public fun deregister(
     assert!(worker.workload == 0, EWorkload);
     let key = stake_key(worker);
     pool.unbond(cluster, key, clock);
-    self.workers.remove(node_id);
+    let worker = self.workers.remove(node_id);
+    let departed = DepartedKey { owner, node_id };
+    // Its owner may have had and given up a worker of this name before, and its stake is withdrawn: else he could not
+    // have staked for this one.
+    if (self.departed.contains(departed)) { self.departed.remove(departed); };
+    self.departed.add(departed, worker);
     let owned = &mut self.owners[owner];
     let (_, position) = owned.index_of(&node_id);
     owned.remove(position);
@@ -435,12 +450,24 @@ public(package) fun release(self: &mut WorkerRegistry, enclave: ID, mailbox_seq:
     }
 }
 
+/// The owner's worker of this name, registered or departed. Aborts: `EUnknownWorker`.
+public(package) fun accountable(self: &WorkerRegistry, owner: address, node_id: String): &Worker {
+    if (self.is_worker_owner(owner, node_id)) return &self.workers[node_id];
+    let departed = DepartedKey { owner, node_id };
+    assert!(self.departed.contains(departed), EUnknownWorker);
+    &self.departed[departed]
+}
+
 /// A fault is proved. Aborts: `EUnknownWorker`, `EIllegalTransition` for one that is slashed already.
-public(package) fun set_slashed(self: &mut WorkerRegistry, cluster: &mut Cluster, node_id: String) {
-    let worker = self.worker_mut(node_id);
-    assert!(worker.status != SLASHED, EIllegalTransition);
-    worker.reputation = 0;
-    self.set_status(cluster, node_id, SLASHED);
+public(package) fun set_slashed(self: &mut WorkerRegistry, cluster: &mut Cluster, owner: address, node_id: String) {
+    assert!(self.accountable(owner, node_id).status != SLASHED, EIllegalTransition);
+    if (self.is_worker_owner(owner, node_id)) {
+        self.workers[node_id].reputation = 0;
+        self.set_status(cluster, node_id, SLASHED);
+    } else {
+        // No enclave knows it any more, so its chain of events has nothing to say of it.
+        self.departed[DepartedKey { owner, node_id }].status = SLASHED;
+    }
 }
 
 fun set_status(self: &mut WorkerRegistry, cluster: &mut Cluster, node_id: String, new_status: u8) {
