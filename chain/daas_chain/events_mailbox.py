@@ -61,5 +61,6 @@ class K8sResponseStored(MoveStruct):
     body_length: U64
     revision: U64
     fee: U64
+    refunded: U64
     settled_at_ms: U64
     delivery: Bytes

@@ -151,6 +151,7 @@ class Governance(MoveStruct):
     cap: UpgradeCap | None
     timelock_ms: U64
     proposal: UpgradeProposal | None
+    frozen: Bool
 
 
 @dataclass(frozen=True, slots=True)

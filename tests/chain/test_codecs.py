@@ -3,14 +3,14 @@
 import hashlib
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
 from daas_chain.catalog import ALL, BODIES, BODY_BY_KIND, MAILBOX_BODIES, UnknownKind, decode_body
 from daas_chain.events_cluster import PolicyFrozen
 from daas_chain.heads import BodyHash, ChainHead, Event, Heads, SequenceGap, WrongHead, verify_link
 from daas_chain.layout import MAX_STRUCT_BYTES, KindError, MoveStruct
 from daas_chain.values import VERB_BITS, MoveGrant
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-
 from daas_protocol.bcs import BcsError
 from daas_protocol.grant import GrantError, parse_grant
 from support.move_values import struct

@@ -1,10 +1,10 @@
 """The Python types are those of the Move sources: names, order and types of fields, kinds, and nothing is missing."""
 
 import pytest
+
 from daas_chain.catalog import ALL, BODY_BY_KIND, BY_NAME, MAILBOX_BODIES, NOTICES, STATE_BODIES
 from daas_chain.heads import Beacon
 from daas_chain.layout import ENUMS, MoveStruct
-
 from support.move_sources import declarations, emitted, kinds, simple
 
 DECLARED = declarations()

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from daas_chain import layout, values
-from daas_chain.layout import ENUMS, Codec, MoveStruct, Table
 from hypothesis import strategies as st
 
+from daas_chain import layout, values
+from daas_chain.layout import ENUMS, Codec, MoveStruct, Table
 from daas_protocol.grant import parse_grant
 
 _EXACT = {
