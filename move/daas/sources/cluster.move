@@ -2,7 +2,7 @@
 ///
 /// Invariants: what widens trust (a PCR policy, an anchor, parameters) is proposed in public and takes effect only after
 /// the timelock, unless the holder of `VetoCap` stops it; what narrows trust (revocation, `min_version`, freeze) takes
-/// effect at once. Every change advances the state chain.
+/// effect at once. Every change of what an enclave decides by advances the state chain.
 module daas::cluster;
 
 use daas::heads::{Self, ChainHead};
@@ -45,6 +45,8 @@ const EProposalUnknown: vector<u8> = b"There is no open proposal of this number"
 const ETimelockRunning: vector<u8> = b"The timelock of the proposal is still running";
 #[error]
 const EProposalExpired: vector<u8> = b"The proposal was not activated in time: propose it again";
+#[error]
+const EProposalLive: vector<u8> = b"The proposal can still be activated or vetoed";
 #[error]
 const EOperatorAdmission: vector<u8> = b"The operator is admitted (or not admitted) already";
 #[error]
@@ -208,7 +210,7 @@ public fun create(
         anchors,
         proposals: vec_map::empty(),
         next_proposal: 0,
-        operators: vector[ctx.sender()],
+        operators: vector[],
         stake_pool: option::none(),
         worker_registry: option::none(),
     };
@@ -286,6 +288,16 @@ public fun veto(self: &mut Cluster, cap: &VetoCap, proposal: u64) {
     self.record(ChangeVetoed { kind: CHANGE_VETOED, proposal });
 }
 
+/// Anyone, when a proposal was not activated in time: it no longer takes a place. The event is that of a veto. Aborts:
+/// `EProposalUnknown`, `EProposalLive`.
+public fun drop_expired(self: &mut Cluster, proposal: u64, clock: &Clock) {
+    version::check(self.version);
+    assert!(self.proposals.contains(&proposal), EProposalUnknown);
+    let (_, Proposal { activates_at_ms, .. }) = self.proposals.remove(&proposal);
+    assert!(clock.timestamp_ms() > activates_at_ms + PROPOSAL_LIFE_MS, EProposalLive);
+    self.record(ChangeVetoed { kind: CHANGE_VETOED, proposal });
+}
+
 /// The admin, at once: no boot of this version counts from now on. Aborts: `EWrongCap`, `EPolicyUnknown`,
 /// `EAlreadyRevoked`.
 public fun revoke_policy(self: &mut Cluster, cap: &AdminCap, policy_version: u64) {
@@ -327,7 +339,7 @@ public fun retire_anchor(self: &mut Cluster, cap: &AdminCap, anchor: vector<u8>)
     self.record(AnchorRetired { kind: ANCHOR_RETIRED, anchor });
 }
 
-/// The admin: who may make slots in this cluster. The creator may from the start. Slots that exist are not touched.
+/// The admin: who may make slots in this cluster. Slots that exist are not touched.
 /// Aborts: `EWrongCap`, `EOperatorAdmission`, `EOperatorCount`.
 public fun admit_operator(self: &mut Cluster, cap: &AdminCap, operator: address, admitted: bool) {
     self.check_admin(cap);

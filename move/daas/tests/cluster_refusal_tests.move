@@ -337,6 +337,23 @@ fun the_last_anchor_stays() {
     abort
 }
 
+#[test, expected_failure(abort_code = cluster::EProposalLive)]
+fun no_proposal_is_dropped_while_it_lives() {
+    let mut world = world::new();
+    let (cluster, admin, _, _, _, _, _, clock) = world.parts();
+    let proposal = cluster.propose(admin, cluster::policy_change(2, world::policy_pcrs(2)), clock);
+    cluster.drop_expired(proposal, clock);
+    abort
+}
+
+#[test, expected_failure(abort_code = cluster::EProposalUnknown)]
+fun no_unknown_proposal_is_dropped() {
+    let mut world = world::new();
+    let (cluster, _, _, _, _, _, _, clock) = world.parts();
+    cluster.drop_expired(0, clock);
+    abort
+}
+
 #[test, expected_failure(abort_code = cluster::EOperatorAdmission)]
 fun no_operator_is_admitted_twice() {
     let mut world = world::new();
@@ -357,8 +374,8 @@ fun no_stranger_is_withdrawn() {
 fun no_sixty_fifth_operator_is_admitted() {
     let mut world = world::new();
     let (cluster, admin, _, _, _, _, _, _) = world.parts();
-    // The creator and the world's operator are two of them.
-    63u8.do!(|i| cluster.admit_operator(admin, sui::address::from_bytes(sha2_256(vector[i])), true));
+    // The world's operator is one of them.
+    64u8.do!(|i| cluster.admit_operator(admin, sui::address::from_bytes(sha2_256(vector[i])), true));
     abort
 }
 

@@ -129,7 +129,7 @@ fun a_new_cluster_is_the_first_event_of_its_own_chain() {
     assert!(cluster.is_policy_valid(7) && !cluster.is_policy_valid(6) && !cluster.is_policy_valid(8));
     assert!(!cluster.is_frozen());
     assert!(anchors.all!(|anchor| cluster.accepts_anchor(anchor)) && !cluster.accepts_anchor(&other_anchor(3)));
-    assert!(cluster.is_admitted(@0xC0) && !cluster.is_admitted(@0xC1));
+    assert!(!cluster.is_admitted(@0xC0));
     unit_test::destroy(cluster);
     unit_test::destroy(admin);
     unit_test::destroy(veto);
@@ -211,6 +211,31 @@ fun a_forgotten_proposal_never_comes_into_force() {
     abort
 }
 
+#[test]
+fun a_forgotten_proposal_is_dropped_by_anyone() {
+    let mut world = world::new();
+    let proposal = world.propose(policy(2));
+    world.wait(DAY + PROPOSAL_LIFE_MS + 1);
+    let mark = chain_check::mark(world.cluster());
+    let (cluster, _, _, _, _, _, _, clock) = world.parts();
+    cluster.drop_expired(proposal, clock);
+    mark.recorded<ChangeVetoed>(world.cluster(), joined(vector[x"03", bcs::to_bytes(&proposal)]));
+    // Its version stays used, its place is free.
+    let proposal = world.propose(policy(3));
+    assert_eq!(proposal, 1);
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = cluster::EProposalLive)]
+fun a_proposal_is_not_dropped_on_the_last_day_of_its_life() {
+    let mut world = world::new();
+    let proposal = world.propose(policy(2));
+    world.wait(DAY + PROPOSAL_LIFE_MS);
+    let (cluster, _, _, _, _, _, _, clock) = world.parts();
+    cluster.drop_expired(proposal, clock);
+    abort
+}
+
 #[test, expected_failure(abort_code = cluster::EProposalUnknown)]
 fun a_proposal_is_activated_once() {
     let mut world = world::new();
@@ -222,12 +247,15 @@ fun a_proposal_is_activated_once() {
 #[test]
 fun proposals_are_numbered_and_activated_in_any_order() {
     let mut world = world::new();
-    assert_eq!(vector[world.propose(policy(2)), world.propose(policy(3))], vector[0, 1]);
+    let same_registers = vector[2u64, 3].map!(|version| cluster::policy_change(version, world::policy_pcrs(2)));
+    assert_eq!(same_registers.map!(|change| world.propose(change)), vector[0, 1]);
     world.wait(DAY);
     world.activate(1);
     assert!(world.cluster().is_policy_valid(3) && !world.cluster().is_policy_valid(2));
     world.activate(0);
     assert!(world.cluster().is_policy_valid(2));
+    // The newest is the highest version, not the latest activation.
+    assert_eq!(world.matched(2), option::some(3));
     assert_eq!(world.propose(policy(4)), 2);
     world.destroy();
 }
@@ -444,7 +472,7 @@ fun an_anchor_is_added_under_the_timelock_and_retired_at_once() {
 #[test]
 fun operators_are_admitted_and_withdrawn() {
     let mut world = world::new();
-    assert!(world.cluster().is_admitted(world::admin()) && world.cluster().is_admitted(world::operator()));
+    assert!(!world.cluster().is_admitted(world::admin()) && world.cluster().is_admitted(world::operator()));
     let mark = chain_check::mark(world.cluster());
     world.admit(@0xB2, true);
     mark.recorded<OperatorAdmitted>(world.cluster(), joined(vector[x"08", bcs::to_bytes(&@0xB2), x"01"]));

@@ -2,7 +2,9 @@
 #[test_only]
 module daas::heads_tests;
 
+use daas::chain_check;
 use daas::heads::{Self, Beacon, Event};
+use daas::world;
 use std::hash::sha2_256;
 use std::unit_test::assert_eq;
 use sui::bcs;
@@ -119,6 +121,22 @@ fun a_beacon_shows_both_heads_and_advances_none() {
     assert_eq!(bcs::to_bytes(events[0].body()), x"000201000000000000");
     assert_eq!(*events[0].state_of(), option::some(state));
     assert_eq!(*events[0].mailbox_of(), option::some(mailbox));
+}
+
+#[test]
+fun a_state_event_of_a_slot_advances_the_state_chain_and_shows_the_mailbox() {
+    let mut world = world::new();
+    let (enclave, mailbox) = (world.enclave().id(), heads::new_mailbox(ENCLAVE.to_id()));
+    let (cluster, _, _, _, _, _, _, _) = world.parts();
+    let before = cluster.state();
+    cluster.record_with_mailbox(Note { kind: 200, text: b"boot" }, enclave, mailbox);
+    let events = event::events_by_type<Event<Note>>();
+    assert_eq!(events.length(), 1);
+    assert_eq!(*events[0].state_of(), option::some(cluster.state()));
+    assert_eq!(*events[0].mailbox_of(), option::some(mailbox));
+    assert_eq!(cluster.state_seq(), before.seq() + 1);
+    assert_eq!(cluster.state_head(), chain_check::next(*before.head(), x"c804626f6f74"));
+    world.destroy();
 }
 
 #[random_test]
