@@ -109,16 +109,8 @@ def operator_admitted(view: StateView, body: OperatorAdmitted) -> StateView:
     if body.admitted:
         require(body.operator not in view.operators, body, "an address that is no operator", body.operator.hex())
         return replace(view, operators=(*view.operators, body.operator))
-    view = with_operator(view, body, body.operator)
+    require(body.operator in view.operators, body, "an operator", body.operator.hex())
     return replace(view, operators=tuple(each for each in view.operators if each != body.operator))
-
-
-def with_operator(view: StateView, body: object, operator: bytes) -> StateView:
-    """The view in which `operator` is admitted: at most one address, the founder, is so without an event."""
-    if operator in view.operators:
-        return view
-    require(view.founder is None, body, "an admitted operator", operator.hex())
-    return replace(view, founder=operator, operators=(operator, *view.operators))
 
 
 def token_issued(view: StateView, body: TokenIssued) -> StateView:

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 from .events_enclave import BootAttested, BootEnded, BootRegistered, HandoffRecorded, SlotCreated
 from .events_workers import JoinTokenPublished, WorkerDeregistered, WorkerRegisteredEvent, WorkerStatusChangedEvent
-from .state_cluster import with_operator
 from .state_errors import ImpossibleTransition, require
 from .state_view import (
     ACTIVE,
@@ -38,7 +37,7 @@ LEGAL_MOVES = {
 
 def slot_created(view: StateView, body: SlotCreated) -> StateView:
     require(body.enclave not in view.slots, body, "a new slot", body.enclave.hex())
-    view = with_operator(view, body, body.operator)
+    require(body.operator in view.operators, body, "an admitted operator", body.operator.hex())
     return replace(view, slots=view.slots.put(body.enclave, Slot(body.operator)))
 
 

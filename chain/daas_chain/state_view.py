@@ -77,9 +77,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class StateView:
-    """`params` is None and nothing else is set until the event of the creation. `founder` is the operator whom the
-    creation admitted: its event does not name him, so he is known from his first act on, and not in `operators` before.
-    """
+    """`params` is None and nothing else is set until the event of the creation."""
 
     cluster: bytes
     head: ChainHead
@@ -92,7 +90,6 @@ class StateView:
     anchors: tuple[bytes, ...] = ()
     proposals: PersistentMap[int, Proposal] = field(default_factory=PersistentMap)
     next_proposal: int = 0
-    founder: bytes | None = None
     operators: tuple[bytes, ...] = ()
     tokens: PersistentMap[bytes, Token] = field(default_factory=PersistentMap)
     session_epochs: PersistentMap[bytes, int] = field(default_factory=PersistentMap)
