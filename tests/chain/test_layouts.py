@@ -1,11 +1,20 @@
 """The Python types are those of the Move sources: names, order and types of fields, kinds, and nothing is missing."""
 
+from typing import Any
+
 import pytest
 
+from daas_chain import artifacts
 from daas_chain.catalog import ALL, BODY_BY_KIND, BY_NAME, MAILBOX_BODIES, NOTICES, STATE_BODIES
 from daas_chain.heads import Beacon
+from daas_chain.interface import describe_module
 from daas_chain.layout import ENUMS, MoveStruct
-from support.move_sources import declarations, emitted, kinds, simple
+from daas_chain.values import UpgradeCap
+from daas_cli import move_build, move_sources
+from daas_cli.move_compiler import Choice
+from daas_cli.output import Progress
+from support.move_package import need_compiler
+from support.move_sources import SOURCES, declarations, emitted, kinds, simple
 
 DECLARED = declarations()
 OF_SUI = {"0x2::package::UpgradeCap"}
@@ -63,3 +72,56 @@ def test_the_kinds_are_those_of_the_source_and_unique() -> None:
 
 def test_no_notice_has_a_kind_of_the_chains() -> None:
     assert all(cls.KIND is None for cls in NOTICES)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> artifacts.Artifacts:
+    need_compiler()
+    sources = move_sources.read(SOURCES.parent, tests=False)
+    out = tmp_path_factory.mktemp("move")
+    return artifacts.load(move_build.build(sources, out, Choice.BUNDLED, Progress(quiet=True)).folder)
+
+
+@pytest.fixture(scope="module")
+def compiled(built: artifacts.Artifacts) -> dict[str, Any]:
+    return built.interface()
+
+
+def _compiled_fields(rows: list[dict[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple((row["name"], row["type"]) for row in rows)
+
+
+def test_the_fields_are_those_of_the_bytecode(compiled: dict[str, Any]) -> None:
+    for cls in STRUCTS:
+        module, name = cls.MOVE.split("::")
+        assert cls.layout() == _compiled_fields(compiled[module]["structs"][name]["fields"]), cls.MOVE
+
+
+def test_the_variants_are_those_of_the_bytecode(compiled: dict[str, Any]) -> None:
+    for path, variants in ENUMS.items():
+        module, name = path.split("::")
+        rows = compiled[module]["enums"][name]["variants"]
+        theirs = tuple((row["name"], _compiled_fields(row["fields"])) for row in rows)
+        assert tuple((variant, cls.layout()) for variant, cls in variants.items()) == theirs, path
+
+
+def test_no_object_of_the_bytecode_is_missing(compiled: dict[str, Any]) -> None:
+    keyed = {
+        f"{module}::{name}"
+        for module, parts in compiled.items()
+        for name, struct in parts["structs"].items()
+        if "key" in struct["abilities"]
+    }
+    assert len(keyed) > 5
+    assert keyed <= BY_NAME.keys()
+
+
+def test_an_event_is_body_and_heads_in_the_bytecode(compiled: dict[str, Any]) -> None:
+    fields = _compiled_fields(compiled["heads"]["structs"]["Event"]["fields"])
+    assert fields == (("body", "T0"), ("heads", "daas::heads::Heads"))
+
+
+def test_the_upgrade_cap_is_that_of_the_framework(built: artifacts.Artifacts) -> None:
+    (package,) = (one.module for one in built.framework("0x2").modules if one.name == "package")
+    described = describe_module(package, {})
+    assert UpgradeCap.layout() == _compiled_fields(described["structs"]["UpgradeCap"]["fields"])
