@@ -24,8 +24,8 @@ class K8sValidationResult(MoveStruct):
 
 @dataclass(frozen=True, slots=True)
 class ReceiptSkipped(MoveStruct):
-    """In no chain: a receipt of a batch that settled nothing. `reason`: the constants of this module, `FITS`
-    excepted."""
+    """A receipt of a batch that settled nothing. `reason`: the constants of `settlement.move`. `request_id` is what the
+    caller has given, of any length."""
 
     MOVE: ClassVar[str] = "settlement::ReceiptSkipped"
     enclave: Id

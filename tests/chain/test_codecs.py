@@ -66,7 +66,8 @@ def test_a_body_is_found_by_its_kind_and_a_flipped_byte_breaks_the_head(
 @QUICK
 @given(data=st.data())
 def test_an_event_is_its_body_and_the_heads(data: st.DataObject) -> None:
-    for cls in (PolicyFrozen, *MAILBOX_BODIES):
+    bodies: tuple[type[MoveStruct], ...] = (PolicyFrozen, *MAILBOX_BODIES)
+    for cls in bodies:
         event = Event(data.draw(struct(cls)), data.draw(struct(Heads)))
         assert Event.decode(cls, event.encode()) == event
         with pytest.raises(BcsError, match="after the end"):

@@ -10,11 +10,14 @@ import pytest
 
 from daas_chain import mailbox_state, state
 from daas_chain.catalog import BODIES, BY_NAME, MAILBOX_BODIES, STATE_BODIES, decode_body
+from daas_chain.events_cluster import ClusterCreated
+from daas_chain.events_mailbox import K8sAPIRequest
 from daas_chain.heads import ChainHead, Event, WrongHead
 from daas_chain.layout import MoveStruct
 from daas_chain.mailbox_state import MailboxView
 from daas_chain.state_view import StateView
 from support import move_golden_events as golden
+from support.move_signing import USER, boot_id
 
 VECTORS: dict[str, Any] = json.loads(golden.VECTORS.read_text(encoding="utf-8"))
 ROWS: list[dict[str, Any]] = VECTORS["events"]
@@ -64,8 +67,8 @@ def test_the_replay_ends_at_the_heads() -> None:
 def test_the_replayed_state_is_what_has_happened() -> None:
     view, mailbox = _replay()
     token = view.tokens[golden.TOKEN]
-    assert (token.owner, token.revoked, [str(grant) for grant in token.grants]) == (golden.USER, True, ["*:*"])
-    assert view.session_epoch(golden.USER) == 2
+    assert (token.owner, token.revoked, [str(grant) for grant in token.grants]) == (USER, True, ["*:*"])
+    assert view.session_epoch(USER) == 2
     assert (view.name, view.min_version, view.newest_version, view.frozen) == ("test", 2, 2, True)
     assert {version: policy.revoked for version, policy in view.policies.items()} == {2: True}
     assert view.anchors == (golden.SECOND_ANCHOR,)
@@ -78,7 +81,7 @@ def test_the_replayed_state_is_what_has_happened() -> None:
         expires_at_ms=golden.LATER_MS + 1 + golden.DAY,
     )
     assert [key.id for key in slot.request_keys] == [1, 2]
-    assert {boot.boot_id: boot.end_reason for boot in slot.ended.values()} == {golden.boot_id(1): 1}
+    assert {boot.boot_id: boot.end_reason for boot in slot.ended.values()} == {boot_id(1): 1}
     assert slot.handoff is not None
     assert (mailbox.pending(), mailbox.next_seq, len(mailbox.sequences)) == ((), 3, 0)
 
@@ -99,8 +102,10 @@ def test_no_event_of_a_chain_can_be_left_out() -> None:
 def test_a_replaced_body_breaks_the_head() -> None:
     view, mailbox = StateView.genesis(CLUSTER), MailboxView.genesis(CLUSTER, ENCLAVE)
     first = _event(ROWS[0])
+    assert isinstance(first.body, ClusterCreated)
     with pytest.raises(WrongHead):
-        state.apply(view, replace(first, body=replace(first.body, name="other")))  # type: ignore[call-arg]
+        state.apply(view, Event(replace(first.body, name="other"), first.heads))
     request = next(event for event in map(_event, ROWS) if event.body.MOVE == "mailbox::K8sAPIRequest")
+    assert isinstance(request.body, K8sAPIRequest)
     with pytest.raises(WrongHead):
-        mailbox_state.apply(mailbox, replace(request, body=replace(request.body, fee=1)))  # type: ignore[call-arg]
+        mailbox_state.apply(mailbox, Event(replace(request.body, fee=1), request.heads))

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from daas_chain import artifacts
-from daas_chain.catalog import ALL, BODY_BY_KIND, BY_NAME, MAILBOX_BODIES, NOTICES, STATE_BODIES
-from daas_chain.heads import Beacon
+from daas_chain.catalog import ALL, BODIES, BODY_BY_KIND, BY_NAME, NOTICES
 from daas_chain.interface import describe_module
 from daas_chain.layout import ENUMS, MoveStruct
 from daas_chain.values import UpgradeCap
@@ -60,14 +59,13 @@ def test_every_stored_struct_is_known() -> None:
 
 def test_every_emitted_struct_is_known() -> None:
     names = emitted() - {GENERIC}
-    events = {cls.MOVE for cls in (*STATE_BODIES, *MAILBOX_BODIES, *NOTICES, Beacon)}
+    events = {cls.MOVE for cls in (*BODIES, *NOTICES)}
     assert names == events
 
 
 def test_the_kinds_are_those_of_the_source_and_unique() -> None:
-    bodies = (*STATE_BODIES, *MAILBOX_BODIES, Beacon)
-    assert {cls.MOVE: cls.KIND for cls in bodies} == kinds()
-    assert len(BODY_BY_KIND) == len(bodies)
+    assert {cls.MOVE: cls.KIND for cls in BODIES} == kinds()
+    assert len(BODY_BY_KIND) == len(BODIES)
 
 
 def test_no_notice_has_a_kind_of_the_chains() -> None:

@@ -37,8 +37,9 @@ from daas_chain.state_errors import ImpossibleTransition, MissingHead, Unexpecte
 from daas_chain.state_view import Slot, StateView
 from daas_chain.values import AnchorChange, MoveGrant, OnChain, ParametersChange, PolicyChange
 from support import move_golden_events as golden
+from support import move_signing
 
-CLUSTER, SLOT, OPERATOR, USER = golden.CLUSTER, golden.ENCLAVE, golden.OPERATOR, golden.USER
+CLUSTER, SLOT, OPERATOR, USER = move_signing.CLUSTER, move_signing.ENCLAVE, golden.OPERATOR, move_signing.USER
 OTHER = bytes([9]) * 32
 BOOT, NEXT_BOOT = golden.boot(1, 5), golden.boot(2, 6)
 KEY, NEXT_KEY = b"\x01" * 1_216, b"\x02" * 1_216
