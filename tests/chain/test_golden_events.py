@@ -17,6 +17,7 @@ from daas_chain.layout import MoveStruct
 from daas_chain.mailbox_state import MailboxView
 from daas_chain.state_view import StateView
 from support import move_golden_events as golden
+from support.move_golden_objects import TOKEN
 from support.move_signing import USER, boot_id
 
 VECTORS: dict[str, Any] = json.loads(golden.VECTORS.read_text(encoding="utf-8"))
@@ -57,6 +58,12 @@ def test_events_decode_and_encode_to_their_bytes(row: dict[str, Any]) -> None:
     assert event.heads.state == ChainHead(row["state_seq"], bytes.fromhex(row["state_head"]))
 
 
+@pytest.mark.parametrize("name", VECTORS["objects"])
+def test_objects_decode_and_encode_to_their_bytes(name: str) -> None:
+    row = VECTORS["objects"][name]
+    assert BY_NAME[row["type"]].decode(bytes.fromhex(row["bytes"])) == golden.serving()[name]
+
+
 def test_the_replay_ends_at_the_heads() -> None:
     view, mailbox = _replay()
     assert (view.head.seq, view.head.head.hex()) == (ROWS[-1]["state_seq"], ROWS[-1]["state_head"])
@@ -66,7 +73,7 @@ def test_the_replay_ends_at_the_heads() -> None:
 
 def test_the_replayed_state_is_what_has_happened() -> None:
     view, mailbox = _replay()
-    token = view.tokens[golden.TOKEN]
+    token = view.tokens[TOKEN]
     assert (token.owner, token.revoked, [str(grant) for grant in token.grants]) == (USER, True, ["*:*"])
     assert view.session_epoch(USER) == 2
     assert (view.name, view.min_version, view.newest_version, view.frozen) == ("test", 2, 2, True)

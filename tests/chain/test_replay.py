@@ -38,6 +38,7 @@ from daas_chain.state_view import Slot, StateView
 from daas_chain.values import AnchorChange, MoveGrant, OnChain, ParametersChange, PolicyChange
 from support import move_golden_events as golden
 from support import move_signing
+from support.move_golden_objects import TOKEN
 
 CLUSTER, SLOT, OPERATOR, USER = move_signing.CLUSTER, move_signing.ENCLAVE, golden.OPERATOR, move_signing.USER
 OTHER = bytes([9]) * 32
@@ -45,7 +46,7 @@ BOOT, NEXT_BOOT = golden.boot(1, 5), golden.boot(2, 6)
 KEY, NEXT_KEY = b"\x01" * 1_216, b"\x02" * 1_216
 CREATED = ClusterCreated(CLUSTER, "test", golden.PARAMS, 1, golden.pcrs(1), (golden.ANCHOR,))
 PARAMS = ParametersChange(golden.PARAMS)
-ISSUED = TokenIssued(golden.TOKEN, USER, (MoveGrant(b"pods", b"", b"", 7, b""),), bytes(32), 9)
+ISSUED = TokenIssued(TOKEN, USER, (MoveGrant(b"pods", b"", b"", 7, b""),), bytes(32), 9)
 REGISTERED = BootRegistered(SLOT, BOOT, 1, KEY)
 ATTESTED = BootAttested(SLOT, BOOT.boot_id, 1, 7, 8, 1, b"")
 WORKER = WorkerRegisteredEvent("w", USER, bytes(32), bytes(32), bytes(32), 1)
@@ -103,8 +104,8 @@ IMPOSSIBLE: dict[str, tuple[tuple[MoveStruct, ...], MoveStruct]] = {
     "a token is issued once": ((CREATED, ISSUED), ISSUED),
     "a token has grants": ((CREATED,), replace(ISSUED, grants=())),
     "a grant has a text": ((CREATED,), replace(ISSUED, grants=(MoveGrant(b"pods", b"", b"", 0, b""),))),
-    "only a known token is revoked": ((CREATED,), TokenRevoked(golden.TOKEN)),
-    "a token is revoked once": ((CREATED, ISSUED, TokenRevoked(golden.TOKEN)), TokenRevoked(golden.TOKEN)),
+    "only a known token is revoked": ((CREATED,), TokenRevoked(TOKEN)),
+    "a token is revoked once": ((CREATED, ISSUED, TokenRevoked(TOKEN)), TokenRevoked(TOKEN)),
     "epochs rise by one": ((CREATED,), SessionsEnded(USER, 2)),
     "only an operator makes slots": ((CREATED,), CREATED_SLOT),
     "a slot is made once": ((CREATED, ADMITTED, CREATED_SLOT), CREATED_SLOT),

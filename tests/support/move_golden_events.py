@@ -49,16 +49,15 @@ from daas_protocol.grant import parse_grant
 from daas_protocol.intents import Handoff, JoinToken
 from daas_protocol.receipt import Intent, SignedMessage
 from support import move_golden_test
+from support.move_golden_objects import TOKEN, Objects, objects
 from support.move_signing import (
     CLUSTER,
     ENCLAVE,
     MOVE_TESTS,
-    SLOT_HINT,
     START_MS,
     TOP,
     USER,
     boot_id,
-    object_id,
     receipt,
     request_digest,
     request_id,
@@ -67,8 +66,6 @@ from support.move_signing import (
 
 VECTORS = TOP / "tests" / "vectors" / "move_events.json"
 MOVE = MOVE_TESTS / "golden_events_tests.move"
-TOKEN = object_id(SLOT_HINT, 8)
-"""The slot, its three tables, two payments, two stake proofs were made before it in the same transaction."""
 OPERATOR = bytes(31) + b"\x0b"
 DAY, FEE, WORKER_STAKE = 86_400_000, 10_000_000, 1_000_000_000
 EXPIRY_MS = START_MS + 210_000
@@ -219,6 +216,14 @@ def events() -> Iterator[Event[MoveStruct]]:
         yield Event(body, Heads(CLUSTER, state, *shown))
 
 
+def serving() -> Objects:
+    """The objects when boot 1 has registered."""
+    at_boot = next(event for event in events() if isinstance(event.body, BootRegistered))
+    created, _, _, issued, *_ = bodies()
+    assert at_boot.heads.state is not None and isinstance(created, ClusterCreated) and isinstance(issued, TokenIssued)
+    return objects(at_boot.heads.state, created, boot(1, START_MS), issued, OPERATOR)
+
+
 def messages() -> dict[str, SignedMessage]:
     """What the scenario's enclave says, signed by the key of boot 1."""
     return {
@@ -243,13 +248,14 @@ def vectors() -> str:
         for event in events()
     ]
     about = "Events of the Move package in the order of one scenario: BCS of body and of heads::Event, heads after it."
-    made = {"description": about, "cluster": CLUSTER.hex(), "enclave": ENCLAVE.hex(), "events": rows}
+    made: dict[str, object] = {"description": about, "cluster": CLUSTER.hex(), "enclave": ENCLAVE.hex(), "events": rows}
+    made |= {"objects": {name: {"type": each.MOVE, "bytes": each.encode().hex()} for name, each in serving().items()}}
     return json.dumps(made, indent=2) + "\n"
 
 
 def files() -> dict[Path, str]:
     """Path and text of both generated files."""
-    return {VECTORS: vectors(), MOVE: move_golden_test.source(list(events()), messages())}
+    return {VECTORS: vectors(), MOVE: move_golden_test.source(list(events()), messages(), serving())}
 
 
 if __name__ == "__main__":

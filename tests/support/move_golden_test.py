@@ -100,10 +100,12 @@ fun changes(world: &mut World) {
 """
 
 
-def source(events: Sequence[Event[MoveStruct]], messages: Mapping[str, SignedMessage]) -> str:
+def source(
+    events: Sequence[Event[MoveStruct]], messages: Mapping[str, SignedMessage], objects: Mapping[str, MoveStruct]
+) -> str:
     """The text of move/daas/tests/golden_events_tests.move."""
     bodies = list(dict.fromkeys(type(event.body) for event in events))
-    return _HEAD + _uses(bodies) + _SCENARIO + _tests(events, bodies) + _messages(messages)
+    return _HEAD + _uses(bodies) + _SCENARIO + _tests(events, bodies) + _objects(objects) + _messages(messages)
 
 
 def _uses(bodies: Sequence[type[MoveStruct]]) -> str:
@@ -146,6 +148,18 @@ def _tests(events: Sequence[Event[MoveStruct]], bodies: Sequence[type[MoveStruct
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _objects(objects: Mapping[str, MoveStruct]) -> str:
+    lines = [
+        "",
+        "#[test]",
+        "fun every_object_has_the_bytes_that_python_computes() {",
+        "    let world = world::serving();",
+    ]
+    for name, each in objects.items():
+        lines.append(f'    assert_eq!(bcs::to_bytes(world.{name}()), x"{each.encode().hex()}");')
+    return "\n".join([*lines, "    world.destroy();", "}"]) + "\n"
 
 
 def _messages(messages: Mapping[str, SignedMessage]) -> str:
