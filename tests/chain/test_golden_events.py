@@ -15,6 +15,7 @@ from daas_chain.events_mailbox import K8sAPIRequest
 from daas_chain.heads import ChainHead, Event, WrongHead
 from daas_chain.layout import MoveStruct
 from daas_chain.mailbox_state import MailboxView
+from daas_chain.objects import Cluster, Enclave
 from daas_chain.state_view import StateView
 from support import move_golden_events as golden
 from support.move_golden_objects import TOKEN
@@ -91,6 +92,27 @@ def test_the_replayed_state_is_what_has_happened() -> None:
     assert {boot.boot_id: boot.end_reason for boot in slot.ended.values()} == {boot_id(1): 1}
     assert slot.handoff is not None
     assert (mailbox.pending(), mailbox.next_seq, len(mailbox.sequences)) == ((), 3, 0)
+
+
+def test_the_replayed_view_says_what_the_objects_say() -> None:
+    cluster = Cluster.decode(bytes.fromhex(VECTORS["objects"]["cluster"]["bytes"]))
+    enclave = Enclave.decode(bytes.fromhex(VECTORS["objects"]["enclave"]["bytes"]))
+    view = StateView.genesis(CLUSTER)
+    for event in map(_event, ROWS):
+        if view.head == cluster.state:
+            break
+        view = state.apply(view, event)
+    assert (view.name, view.params, view.frozen) == (cluster.name, cluster.params, cluster.frozen)
+    assert {version: (policy.pcrs, policy.revoked) for version, policy in view.policies.items()} == {
+        version: (policy.pcrs, policy.revoked) for version, policy in cluster.policies
+    }
+    assert (view.newest_version, view.min_version) == (cluster.newest_version, cluster.min_version)
+    assert (view.anchors, view.operators) == (cluster.anchors, cluster.operators)
+    assert view.next_proposal == cluster.next_proposal
+    slot = view.slots[ENCLAVE]
+    assert (slot.operator, slot.generation, slot.boot) == (enclave.operator, enclave.generation, enclave.current)
+    assert slot.request_key_id == enclave.request_key_id
+    assert MailboxView.genesis(CLUSTER, ENCLAVE).head == enclave.mailbox.head
 
 
 def test_no_event_of_a_chain_can_be_left_out() -> None:

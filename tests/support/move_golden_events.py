@@ -220,7 +220,9 @@ def serving() -> Objects:
     """The objects when boot 1 has registered."""
     at_boot = next(event for event in events() if isinstance(event.body, BootRegistered))
     created, _, _, issued, *_ = bodies()
-    assert at_boot.heads.state is not None and isinstance(created, ClusterCreated) and isinstance(issued, TokenIssued)
+    assert at_boot.heads.state is not None
+    assert isinstance(created, ClusterCreated)
+    assert isinstance(issued, TokenIssued)
     return objects(at_boot.heads.state, created, boot(1, START_MS), issued, OPERATOR)
 
 
