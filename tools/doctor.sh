@@ -76,6 +76,21 @@ else
     say missing go "not found, needed is $go_want or newer to compile the control plane" "$go_fix"
 fi
 
+# Only `daas move` and the tests need these three: what `make run` starts is compiled without them.
+node_fix="mkdir -p ~/.local && curl -fsSL https://nodejs.org/dist/v20.20.2/node-v20.20.2-$go_system-$([ "$architecture" = arm64 ] && echo arm64 || echo x64).tar.gz | tar -C ~/.local -xz --strip-components=1 && export PATH=\$HOME/.local/bin:\$PATH"
+cargo_fix="curl -fsSL https://sh.rustup.rs | sh -s -- -y --profile minimal && export PATH=\$HOME/.cargo/bin:\$PATH"
+newer() { # NAME WANT FIX: a program that says its version
+    have=$("$1" --version 2>/dev/null | sed 's/^[a-z]* *v*//; s/[^0-9.].*$//')
+    if [ -n "$have" ] && at_least "$have" "$2"; then
+        say ok "$1" "$have" ""
+    else
+        say warn "$1" "${have:-not found}, needed is $2 or newer to compile and test the Move package" "$3"
+    fi
+}
+newer node 20.6 "$node_fix"
+newer npm 8.0 "$node_fix"
+newer cargo 1.85 "$cargo_fix"
+
 for tool in make git; do
     if command -v $tool >/dev/null 2>&1; then
         say ok $tool "$(command -v $tool)" ""

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Sets up everything that `make run` and `make test` need: .venv from the hash-locked files, the control-plane binary.
+# Sets up everything that `make run` and `make test` need: .venv from the hash-locked files, the control-plane binary,
+# the compiled Move package.
 # Each part is stamped with the content it was made from, so that a second run only compares. Needs no root.
 #   tools/setup.sh [--python-only]
 set -eu
@@ -7,7 +8,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$top"
 tools/doctor.sh --quiet
 
-packages="protocol attestation enclave host gateway cli"
+packages="protocol attestation chain enclave host gateway cli"
 python=$(tools/python.sh)
 venv=$top/.venv
 stamp=$venv/.daas-stamp
@@ -61,3 +62,10 @@ else
     binary=$(tools/step.sh "control-plane binary daas-k3s" "about 10 min on 2 cores the first time, seconds afterwards" controlplane/build.sh | tail -n1)
 fi
 [ -x "$binary" ] || { echo "the control-plane build printed '$binary', which is no program" >&2; exit 1; }
+# Nothing that `make run` starts reads the Move package without a chain, so a machine without its tools may go on;
+# the tests and `make dist` may not, and say so themselves.
+if tools/doctor.sh --porcelain | grep -Eq '^warn.(node|npm|cargo).'; then
+    echo "the Move package is not compiled: node, npm or cargo is missing (see 'make doctor')" >&2
+else
+    tools/step.sh "the Move package" "20 s the first time, under a second when nothing has changed" .venv/bin/daas move build --compiler bundled >/dev/null
+fi

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# The whole suite: format, lint, types, import rules, Go, then pytest without and with the real control plane, and
+# The whole suite: format, lint, types, import rules, the Move package, Go, then pytest without and with the real control plane, and
 # between them half a minute of fuzzing for each parser. A red run must show the same input again: one seed, and a new
 # checkout begins with the corpus of the repository.
 # One pytest process runs last and prints the closing line over all Python tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 tools/lint.sh
+tools/step.sh "Move: build, tests, aborts without a test" "a minute" tools/test-move.sh
 tools/step.sh "Go: vet and tests" "a minute the first time" tools/test-go.sh
 echo "==> pytest: the fast suite" >&2
 .venv/bin/python -m pytest -n 3 -m "not e2e" "$@"

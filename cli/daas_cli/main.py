@@ -11,6 +11,7 @@ from . import (
     bench_commands,
     instance_commands,
     key_commands,
+    move_commands,
     receipt_commands,
     run_commands,
 )
@@ -40,6 +41,7 @@ run_commands.add_to(app)
 app.add_typer(key_commands.app, name="key")
 app.add_typer(receipt_commands.app, name="receipt")
 app.add_typer(attestation_commands.app, name="attestation")
+app.add_typer(move_commands.app, name="move")
 app.add_typer(bench_commands.app, name="bench")
 
 

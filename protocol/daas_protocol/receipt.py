@@ -47,6 +47,7 @@ class Intent(IntEnum):
     SNAPSHOT = 6
     HANDOFF = 7
     DRAIN = 8
+    WORKER_STATEMENT = 9
 
 
 class ReceiptSignatureError(ValueError):
@@ -165,9 +166,13 @@ class Receipt(ReceiptFields):
         return self._common_bcs()
 
     @classmethod
+    def read(cls, reader: Reader) -> "Receipt":
+        return cls(*_read_common(reader))
+
+    @classmethod
     def from_bcs(cls, data: bytes) -> "Receipt":
         reader = Reader(data)
-        value = cls(*_read_common(reader))
+        value = cls.read(reader)
         reader.end()
         return value
 

@@ -73,6 +73,30 @@ def test_go_is_compared_as_numbers(bare: Path, version: str, good: bool) -> None
     assert levels["go"] is (Level.OK if good else Level.MISSING)
 
 
+def test_what_only_the_move_package_needs_is_a_warning_with_a_line(bare: Path) -> None:
+    """`make run` goes on without; `daas move` names it."""
+    found = {item.name: item for item in doctor.parse_porcelain(run(bare, "--porcelain").stdout)}
+    for name in ("node", "npm", "cargo"):
+        assert found[name].level is Level.WARN
+        assert "curl" in found[name].fix
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "good"),
+    [
+        ("node", "v20.6.1", True),
+        ("node", "v18.19.1", False),
+        ("npm", "10.8.2", True),
+        ("cargo", "cargo 1.85.0 (d73d2caf9 2024-12-31)", True),
+        ("cargo", "cargo 1.75.0", False),
+    ],
+)
+def test_versions_of_the_move_tools_are_compared_as_numbers(bare: Path, name: str, answer: str, good: bool) -> None:
+    fake(bare, name, f"echo '{answer}'")
+    levels = {item.name: item.level for item in doctor.parse_porcelain(run(bare, "--porcelain").stdout)}
+    assert levels[name] is (Level.OK if good else Level.WARN)
+
+
 def test_an_old_python_is_not_enough(bare: Path) -> None:
     fake(bare, "python3", 'case "$*" in *version_info*) exit 1 ;; *) echo 3.10.1 ;; esac')
     found = {item.name: item for item in doctor.parse_porcelain(run(bare, "--porcelain").stdout)}

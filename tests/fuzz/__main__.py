@@ -41,7 +41,9 @@ def fuzz(name: str, folder: str, options: list[str]) -> None:
     """Never returns: libFuzzer ends the process, with 0 when nothing was found."""
     import atheris
 
-    with atheris.instrument_imports(include=["daas_protocol", "daas_attestation", "daas_enclave", "daas_gateway"]):
+    with atheris.instrument_imports(
+        include=["daas_protocol", "daas_attestation", "daas_chain", "daas_enclave", "daas_gateway"]
+    ):
         from fuzz.targets import TARGETS
     target = TARGETS[name]
     # What the library says of hostile certificates is not for the reader of a fuzzer's log.

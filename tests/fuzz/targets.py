@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz import attestation_targets, file_targets, log_targets, protocol_targets
+from fuzz import attestation_targets, chain_targets, file_targets, log_targets, protocol_targets
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -10,4 +10,5 @@ TARGETS: dict[str, Target] = {
     **protocol_targets.TARGETS,
     **log_targets.TARGETS,
     **file_targets.TARGETS,
+    **chain_targets.TARGETS,
 }

@@ -93,6 +93,7 @@ def test_intents_keep_their_numbers() -> None:
         ("SNAPSHOT", 6),
         ("HANDOFF", 7),
         ("DRAIN", 8),
+        ("WORKER_STATEMENT", 9),
     ]
 
 

@@ -48,14 +48,17 @@ const EProposalExpired: vector<u8> = b"The proposal was not activated in time: p
 #[error]
 const EOperatorAdmission: vector<u8> = b"The operator is admitted (or not admitted) already";
 #[error]
+const EOperatorCount: vector<u8> = b"A cluster admits at most 64 operators: withdraw one first";
+#[error]
 const ESecondCompanion: vector<u8> = b"The cluster already has its stake pool (or worker registry)";
 
 const MAX_NAME_BYTES: u64 = 63;
 const HASH_BYTES: u64 = 32;
-/// Anchors, policies and proposals stand in the object that every request reads: few, or requests become dear.
+/// Anchors, policies, proposals and operators stand in the object that every request reads: few, or requests become dear.
 const MAX_ANCHORS: u64 = 16;
 const MAX_POLICIES: u64 = 16;
 const MAX_PROPOSALS: u64 = 16;
+const MAX_OPERATORS: u64 = 64;
 /// A proposal that everybody has forgotten must not come into force years later.
 const PROPOSAL_LIFE_MS: u64 = 2_592_000_000;
 
@@ -325,12 +328,17 @@ public fun retire_anchor(self: &mut Cluster, cap: &AdminCap, anchor: vector<u8>)
 }
 
 /// The admin: who may make slots in this cluster. The creator may from the start. Slots that exist are not touched.
-/// Aborts: `EWrongCap`, `EOperatorAdmission`.
+/// Aborts: `EWrongCap`, `EOperatorAdmission`, `EOperatorCount`.
 public fun admit_operator(self: &mut Cluster, cap: &AdminCap, operator: address, admitted: bool) {
     self.check_admin(cap);
     let (known, position) = self.operators.index_of(&operator);
     assert!(known != admitted, EOperatorAdmission);
-    if (admitted) self.operators.push_back(operator) else { self.operators.remove(position); };
+    if (admitted) {
+        assert!(self.operators.length() < MAX_OPERATORS, EOperatorCount);
+        self.operators.push_back(operator);
+    } else {
+        self.operators.remove(position);
+    };
     self.record(OperatorAdmitted { kind: OPERATOR_ADMITTED, operator, admitted });
 }
 

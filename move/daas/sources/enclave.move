@@ -35,7 +35,7 @@ const EInsufficientStake: vector<u8> = b"The operator's stake for this slot is b
 #[error]
 const EBootIdUsed: vector<u8> = b"A boot of this id is recorded in the slot";
 #[error]
-const ENoCurrentBoot: vector<u8> = b"The slot has no current boot: register one, or send a heartbeat before it expires";
+const ENoCurrentBoot: vector<u8> = b"The slot has no current boot: register one";
 #[error]
 const EWrongBoot: vector<u8> = b"This is not the slot's current boot";
 #[error]

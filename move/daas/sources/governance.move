@@ -37,6 +37,7 @@ public struct Governance has key {
     cap: Option<UpgradeCap>,
     timelock_ms: u64,
     proposal: Option<UpgradeProposal>,
+    frozen: bool,
 }
 
 public struct GovernanceCap has key, store { id: UID }
@@ -63,6 +64,7 @@ fun init(ctx: &mut TxContext) {
         cap: option::none(),
         timelock_ms: FIRST_TIMELOCK_MS,
         proposal: option::none(),
+        frozen: false,
     });
     transfer::public_transfer(GovernanceCap { id: object::new(ctx) }, ctx.sender());
     transfer::public_transfer(UpgradeVetoCap { id: object::new(ctx) }, ctx.sender());
@@ -130,11 +132,18 @@ public fun freeze_package(self: &mut Governance, _: &GovernanceCap) {
     let cap = self.cap.extract();
     event::emit(PackageFrozen { package: cap.package() });
     cap.make_immutable();
+    self.frozen = true;
 }
 
 public fun timelock_ms(self: &Governance): u64 { self.timelock_ms }
 
-public fun is_frozen(self: &Governance): bool { self.cap.is_none() }
+/// Whether the package can never change again: not while its UpgradeCap is still in somebody's hands.
+public fun is_frozen(self: &Governance): bool { self.frozen }
+
+/// The package under test has address 0, which `sui::package` reads as "an upgrade is under way": without a cap of
+/// another package no upgrade could be authorized in a test.
+#[test_only]
+public fun hand_over_for_testing(self: &mut Governance, cap: UpgradeCap) { self.cap.fill(cap) }
 
 #[test_only]
 public fun init_for_testing(ctx: &mut TxContext) { init(ctx) }

@@ -3,7 +3,7 @@
 ///
 /// Invariants: what is accepted has passed every check of `refusal`, the same that `check_request` answers from; a batch
 /// is accepted whole or not at all; a fee goes to the operator when the request settles, back to the requester when it
-/// expires, and nowhere else.
+/// expires or settles with 504, and nowhere else.
 module daas::mailbox;
 
 use daas::access::{Self, AccessToken};
@@ -195,7 +195,7 @@ public fun check_request(
 
 /// Anyone with the enclave's signed Receipt or ReceiptBatch. `request_ids`: one for each receipt; `deliveries`: for each
 /// the encrypted answer when its receipt has a delivery digest, else empty. A single receipt that does not fit aborts by
-/// name; in a batch it is skipped with an event, and the others settle. See `daas::settlement` for the aborts.
+/// name; in a batch it is skipped with an event, and the others settle. An answer 504 gives the fee back. See `daas::settlement` for the aborts.
 public fun store_k8s_response(
     enclave: &mut Enclave,
     cluster: &Cluster,
@@ -204,8 +204,9 @@ public fun store_k8s_response(
     message: vector<u8>,
     signature: vector<u8>,
     clock: &Clock,
+    ctx: &mut TxContext,
 ) {
-    settlement::settle(enclave, cluster, request_ids, deliveries, message, signature, clock)
+    settlement::settle(enclave, cluster, request_ids, deliveries, message, signature, clock, ctx)
 }
 
 /// Anyone, from deadline + settlement grace on: the fee goes back, and the operator's stake pays for the silence, unless
@@ -362,7 +363,8 @@ fun refusal(
     if (!enclave.is_staked(cluster, pool)) return OPERATOR_STAKE;
     let newest_key = enclave.request_key_id();
     let key = command.request_key_id();
-    if (key > newest_key || newest_key - key >= REQUEST_KEYS_KEPT) return UNKNOWN_REQUEST_KEY;
+    // Keys count from 1.
+    if (key == 0 || key > newest_key || newest_key - key >= REQUEST_KEYS_KEPT) return UNKNOWN_REQUEST_KEY;
     let mailbox = enclave.mailbox();
     if (mailbox.pending() >= params.max_pending()) return MAILBOX_FULL;
     if (mailbox.contains(queue::key(requester, command.request_id()))) return DUPLICATE_REQUEST;

@@ -1,7 +1,8 @@
 /// Settling requests by the enclave's receipts.
 ///
 /// Invariant: a request settles once, by a receipt that the slot's current boot has signed for exactly this request
-/// (slot, requester, mailbox sequence, digest), before deadline + grace; its fee goes to the operator's earnings.
+/// (slot, requester, mailbox sequence, digest), before deadline + grace; its fee goes to the operator's earnings, or back
+/// when the answer is that the request came too late (504): else an operator could hold requests back and be paid.
 module daas::settlement;
 
 use daas::cluster::Cluster;
@@ -41,6 +42,8 @@ const EDelivery: vector<u8> = b"The delivered bytes are not those of the receipt
 const MAX_DELIVERY_BYTES: u64 = 8_704;
 
 const K8S_RESPONSE_STORED: u8 = 65;
+/// The enclave's answer to a request whose deadline it can no longer keep.
+const GATEWAY_TIMEOUT: u16 = 504;
 
 const FITS: u8 = 0;
 const WRONG_ENCLAVE: u8 = 1;
@@ -66,7 +69,10 @@ public struct K8sResponseStored has copy, drop {
     body_digest: vector<u8>,
     body_length: u64,
     revision: u64,
+    /// To the operator, MIST: 0 for a 504.
     fee: u64,
+    /// Back to the requester, MIST: 0 but for a 504.
+    refunded: u64,
     settled_at_ms: u64,
     /// The encrypted answer when the request asked for it and it is short enough, else empty.
     delivery: vector<u8>,
@@ -93,6 +99,7 @@ public(package) fun settle(
     message: vector<u8>,
     signature: vector<u8>,
     clock: &Clock,
+    ctx: &mut TxContext,
 ) {
     let parsed = wire::parse_message(&message);
     let single = parsed.intent() == wire::intent_receipt();
@@ -107,7 +114,7 @@ public(package) fun settle(
         let reason = judge(enclave, receipt, &boot_id, request_id, &deliveries[i], clock);
         if (single) abort_unless_fits(reason);
         if (reason == FITS) {
-            store(enclave, cluster, receipt, request_id, deliveries[i], clock)
+            store(enclave, cluster, receipt, request_id, deliveries[i], clock, ctx)
         } else {
             event::emit(ReceiptSkipped {
                 enclave: enclave.id(),
@@ -157,6 +164,7 @@ fun store(
     request_id: vector<u8>,
     delivery: vector<u8>,
     clock: &Clock,
+    ctx: &mut TxContext,
 ) {
     let key: RequestKey = queue::key(receipt.requester(), request_id);
     let reference = receipt.mailbox().borrow();
@@ -173,6 +181,8 @@ fun store(
         settled_at_ms,
     );
     let fee = enclave.mailbox_mut().settle(key, outcome);
+    let amount = fee.value();
+    let refund = receipt.status() == GATEWAY_TIMEOUT;
     let body = K8sResponseStored {
         kind: K8S_RESPONSE_STORED,
         mailbox_seq: reference.seq(),
@@ -185,12 +195,13 @@ fun store(
         body_digest: *receipt.body_digest(),
         body_length: receipt.body_length(),
         revision: reference.revision(),
-        fee: fee.value(),
+        fee: if (refund) 0 else amount,
+        refunded: if (refund) amount else 0,
         settled_at_ms,
         delivery,
     };
     enclave.raise_revision(reference.revision());
-    enclave.earn(fee);
+    if (refund && amount > 0) transfer::public_transfer(fee.into_coin(ctx), receipt.requester()) else enclave.earn(fee);
     enclave.mailbox_mut().advance(&body);
     heads::emit(body, cluster.id(), cluster.state(), enclave.id(), enclave.mailbox_head());
 }

@@ -272,19 +272,3 @@ public fun operator_stake(self: &World): &StakeProof { &self.operator_stake }
 fun tx(sender: address, hint: u64, epoch: u64): TxContext {
     sui::tx_context::new_from_hint(sender, hint, epoch, 0, 0)
 }
-
-#[test]
-fun a_world_can_be_made_and_serves() {
-    let world = serving();
-    assert!(world.enclave.is_serving(&world.cluster, &world.clock));
-    world.destroy();
-}
-
-#[test]
-fun a_user_can_submit() {
-    let mut world = serving();
-    assert!(world.submit(1) == 0);
-    assert!(world.submit(2) == 1);
-    assert!(world.enclave.mailbox().pending() == 2);
-    world.destroy();
-}
