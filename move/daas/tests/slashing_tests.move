@@ -386,7 +386,7 @@ fun an_answer_that_comes_after_expiry_is_refused_and_proves_nothing() {
     mailbox::expire(enclave, cluster, pool, world::user(), world::request_id(1), clock, ctx);
     let (message, signature) = signed::receipt_0();
     mailbox::store_k8s_response(
-        enclave, cluster, vector[world::request_id(1)], vector[vector[]], message, signature, clock,
+        enclave, cluster, vector[world::request_id(1)], vector[vector[]], message, signature, clock, ctx,
     );
     world.destroy();
 }
