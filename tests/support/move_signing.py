@@ -7,7 +7,7 @@ transactions that make them: Blake2b-256(0xf1 || transaction digest || u64 LE co
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 
@@ -70,8 +70,13 @@ def receipt(number: int, *, boot: int = 1, sequence: int | None = None, **change
     return Receipt(**(fields | changes))  # type: ignore[arg-type]
 
 
-def move_module(group: str, cases: Mapping[str, SignedMessage]) -> str:
-    """The Move source: a function for each case that returns (bcs(IntentMessage), signature)."""
+def move_module(
+    group: str, cases: Mapping[str, SignedMessage], hashes: Mapping[str, Sequence[bytes]] | None = None
+) -> str:
+    """The Move source: a function for each case that returns (bcs(IntentMessage), signature), and for each of `hashes`.
+
+    `hashes`: lists of 32-byte hashes, such as proofs, from a cases module's `HASHES`.
+    """
     lines = [
         "/// Made by tests/support/move_signing.py: change the cases there, not here.",
         "#[test_only]",
@@ -95,6 +100,10 @@ def move_module(group: str, cases: Mapping[str, SignedMessage]) -> str:
             "    )",
             "}",
         ]
+    for name, values in (hashes or {}).items():
+        lines += ["", f"public fun {name}(): vector<vector<u8>> {{", "    vector["]
+        lines += [f'        x"{value.hex()}",' for value in values]
+        lines += ["    ]", "}"]
     return "\n".join(lines) + "\n"
 
 
@@ -104,8 +113,8 @@ def modules() -> dict[Path, str]:
     for group in GROUPS:
         if not (Path(__file__).parent / f"move_cases_{group}.py").exists():
             continue
-        cases = import_module(f"support.move_cases_{group}").CASES
-        found[MOVE_TESTS / f"signed_{group}.move"] = move_module(group, cases)
+        module = import_module(f"support.move_cases_{group}")
+        found[MOVE_TESTS / f"signed_{group}.move"] = move_module(group, module.CASES, getattr(module, "HASHES", None))
     return found
 
 

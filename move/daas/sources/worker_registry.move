@@ -46,7 +46,7 @@ const EWrongCluster: vector<u8> = b"The signed statement is about another cluste
 #[error]
 const EWorkerKey: vector<u8> = b"The join token is encrypted to another key than the worker's";
 #[error]
-const EReportReplayed: vector<u8> = b"The worker was reported at this time or later already";
+const EReportReplayed: vector<u8> = b"The worker was reported at this time or later already, or registered since";
 #[error]
 const EReportFromFuture: vector<u8> = b"The report is from the future: the clocks disagree";
 #[error]
@@ -482,7 +482,8 @@ fun set_status(self: &mut WorkerRegistry, cluster: &mut Cluster, node_id: String
 fun judge(self: &WorkerRegistry, node_id: String, new_status: u8, reported_at_ms: u64): u8 {
     if (!self.workers.contains(node_id)) return UNKNOWN_WORKER;
     let worker = &self.workers[node_id];
-    if (reported_at_ms <= worker.last_heartbeat_ms) return REPORT_REPLAYED;
+    // Before its registration the node id may have been another worker's.
+    if (reported_at_ms <= worker.last_heartbeat_ms.max(worker.registered_at_ms)) return REPORT_REPLAYED;
     // Slashed is for proofs alone, and nobody becomes pending again.
     let reportable = new_status == ACTIVE || new_status == BUSY || new_status == OFFLINE;
     let stays = new_status == worker.status;
@@ -512,3 +513,11 @@ fun check_about(enclave_id: address, cluster_id: address, enclave: &Enclave, clu
 
 #[test_only]
 public fun set_version(self: &mut WorkerRegistry, version: u64) { self.version = version }
+
+/// As if the worker had come to `status` without a report, whatever its status was.
+#[test_only]
+public fun force_status(self: &mut WorkerRegistry, node_id: String, status: u8) {
+    let worker = self.worker_mut(node_id);
+    worker.status = status;
+    worker.last_heartbeat_ms = 0;
+}
