@@ -135,6 +135,7 @@ class WorkerRegistry(MoveStruct):
     workers: Annotated[Table, table("0x1::string::String", "daas::worker_registry::Worker")]
     owners: Annotated[Table, table("address", "vector<0x1::string::String>")]
     placements: Annotated[Table, table("daas::worker_registry::PlacementKey", "daas::worker_registry::Placement")]
+    departed: Annotated[Table, table("daas::worker_registry::DepartedKey", "daas::worker_registry::Worker")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class UpgradeProposal(MoveStruct):
 class Governance(MoveStruct):
     MOVE: ClassVar[str] = "governance::Governance"
     id: Uid
+    version: U64
     cap: UpgradeCap | None
     timelock_ms: U64
     proposal: UpgradeProposal | None

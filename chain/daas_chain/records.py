@@ -64,6 +64,15 @@ class Placement(MoveStruct):
 
 
 @dataclass(frozen=True, slots=True)
+class DepartedKey(MoveStruct):
+    """Name of a worker that has left; its record stays as long as it can be slashed."""
+
+    MOVE: ClassVar[str] = "worker_registry::DepartedKey"
+    owner: Address
+    node_id: String
+
+
+@dataclass(frozen=True, slots=True)
 class Worker(MoveStruct):
     MOVE: ClassVar[str] = "worker_registry::Worker"
     node_id: String

@@ -89,7 +89,7 @@ CASES = {
     "three_active": report(1, ("worker-1", ACTIVE, 0), ("worker-2", ACTIVE, 0), ("worker-3", ACTIVE, 0)),
     **{
         f"answer_{status}": signed(Intent.RECEIPT, receipt(1, status=status).to_bcs())
-        for status in (200, 399, 400, 499, 500)
+        for status in (200, 399, 400, 499, 500, 504)
     },
     "second_answer_500": signed(
         Intent.RECEIPT,

@@ -56,7 +56,7 @@ def objects(state: ChainHead, created: ClusterCreated, boot: Boot, issued: Token
         slashed_in_epoch=0,
     )
     stakes = Table(object_id(CLUSTER_HINT, 4), 2)
-    registry_tables = [Table(object_id(CLUSTER_HINT, counter), 0) for counter in (6, 7, 8)]
+    registry_tables = [Table(object_id(CLUSTER_HINT, counter), 0) for counter in (6, 7, 8, 9)]
     return {
         "cluster": cluster,
         "enclave": enclave,

@@ -44,8 +44,8 @@ fun users_and_workers(world: &mut World) {
     let ctx = &world.as_sender(world::user());
     let (cluster, admin, _, _, _, enclave, token, clock) = world.parts();
     enclave.beacon(cluster, clock);
-    access::end_sessions(cluster, ctx);
-    access::end_sessions(cluster, ctx);
+    access::end_sessions(cluster, token, ctx);
+    access::end_sessions(cluster, token, ctx);
     access::revoke(cluster, admin, token.token_id());
     let ctx = &mut world.as_sender(world::user());
     let (cluster, _, _, pool, registry, enclave, _, clock) = world.parts();

@@ -66,6 +66,8 @@ const REPUTATION_GAIN: u64 = 1;
 const REPUTATION_LOSS: u64 = 10;
 const CLIENT_ERROR: u16 = 400;
 const SERVER_ERROR: u16 = 500;
+/// The request came too late to the enclave, which is no fault of the worker's.
+const GATEWAY_TIMEOUT: u16 = 504;
 /// Stands for a request without an answer; like a client's error it says nothing about the worker.
 const NO_ANSWER: u16 = 400;
 
@@ -445,7 +447,7 @@ public(package) fun release(self: &mut WorkerRegistry, enclave: ID, mailbox_seq:
     let answered = status.destroy_with_default(NO_ANSWER);
     if (answered < CLIENT_ERROR) {
         worker.reputation = MAX_REPUTATION.min(worker.reputation + REPUTATION_GAIN);
-    } else if (answered >= SERVER_ERROR) {
+    } else if (answered >= SERVER_ERROR && answered != GATEWAY_TIMEOUT) {
         worker.reputation = worker.reputation - REPUTATION_LOSS.min(worker.reputation);
     }
 }

@@ -44,10 +44,10 @@ fun surrender(world: &mut World, token: AccessToken, sender: address) {
     access::surrender(cluster, token, ctx);
 }
 
-fun end_sessions(world: &mut World, sender: address) {
+fun end_sessions(world: &mut World, token: &AccessToken, sender: address) {
     let ctx = &world.as_sender(sender);
     let (cluster, _, _, _, _, _, _, _) = world.parts();
-    access::end_sessions(cluster, ctx);
+    access::end_sessions(cluster, token, ctx);
 }
 
 fun is_valid(world: &World, token: &AccessToken): bool {
@@ -324,11 +324,12 @@ fun a_token_is_not_given_up_to_another_cluster() {
 #[test]
 fun ending_sessions_counts_up_for_oneself_alone() {
     let mut world = world::new();
+    let token = world.issue_one();
     assert_eq!(access::session_epoch(world.cluster(), OWNER), 0);
     3u64.do!(|i| {
         let epoch = i + 1;
         let mark = chain_check::mark(world.cluster());
-        world.end_sessions(OWNER);
+        world.end_sessions(&token, OWNER);
         mark.recorded<SessionsEnded>(
             world.cluster(),
             joined(vector[x"0c", bcs::to_bytes(&OWNER), bcs::to_bytes(&epoch)]),
@@ -336,10 +337,37 @@ fun ending_sessions_counts_up_for_oneself_alone() {
         assert_eq!(access::session_epoch(world.cluster(), OWNER), epoch);
     });
     assert_eq!(access::session_epoch(world.cluster(), @0xA2), 0);
-    world.end_sessions(@0xA2);
-    assert_eq!(access::session_epoch(world.cluster(), @0xA2), 1);
-    assert_eq!(access::session_epoch(world.cluster(), OWNER), 3);
+    unit_test::destroy(token);
     world.destroy();
+}
+
+#[test]
+fun sessions_end_with_a_token_that_counts_no_longer() {
+    let mut world = world::new();
+    let token = world.issue_one();
+    world.revoke(token.token_id());
+    world.wait(1_000_000);
+    world.end_sessions(&token, OWNER);
+    assert_eq!(access::session_epoch(world.cluster(), OWNER), 1);
+    unit_test::destroy(token);
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = access::EWrongOwner)]
+fun nobody_ends_sessions_with_a_foreign_token() {
+    let mut world = world::new();
+    let token = world.issue_one();
+    world.end_sessions(&token, @0xA2);
+    abort
+}
+
+#[test, expected_failure(abort_code = access::ETokenUnknown)]
+fun nobody_ends_sessions_in_another_cluster() {
+    let mut world = world::new();
+    let token = world.issue_one();
+    let mut other = world.other_cluster();
+    access::end_sessions(&mut other, &token, &world.as_sender(OWNER));
+    abort
 }
 
 // Validity.

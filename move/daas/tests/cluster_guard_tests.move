@@ -280,8 +280,8 @@ fun an_old_cluster_issues_no_token() {
 fun an_old_cluster_ends_no_sessions() {
     let mut world = at_version(0);
     let ctx = &world.as_sender(world::user());
-    let (cluster, _, _, _, _, _, _, _) = world.parts();
-    access::end_sessions(cluster, ctx);
+    let (cluster, _, _, _, _, _, token, _) = world.parts();
+    access::end_sessions(cluster, token, ctx);
     abort
 }
 

@@ -337,6 +337,22 @@ fun the_last_anchor_stays() {
     abort
 }
 
+#[test, expected_failure(abort_code = cluster::EPolicyVersion)]
+fun no_version_leaves_more_than_a_thousand_numbers_out() {
+    let mut world = world::new();
+    let (cluster, admin, _, _, _, _, _, clock) = world.parts();
+    cluster.propose(admin, cluster::policy_change(1_002, world::policy_pcrs(2)), clock);
+    abort
+}
+
+#[test, expected_failure(abort_code = cluster::EPolicyVersion)]
+fun the_highest_version_of_all_is_refused() {
+    let mut world = world::new();
+    let (cluster, admin, _, _, _, _, _, clock) = world.parts();
+    cluster.propose(admin, cluster::policy_change(18_446_744_073_709_551_615, world::policy_pcrs(2)), clock);
+    abort
+}
+
 #[test, expected_failure(abort_code = cluster::EProposalLive)]
 fun no_proposal_is_dropped_while_it_lives() {
     let mut world = world::new();

@@ -2,6 +2,7 @@
 #[test_only]
 module daas::governance_tests;
 
+use daas::version;
 use daas::governance::{
     Self,
     Governance,
@@ -359,4 +360,79 @@ fun with_length_1(element: vector<u8>): vector<u8> {
     let mut bytes = vector[1];
     bytes.append(element);
     bytes
+}
+
+// Versions
+
+fun old(): Setup {
+    let mut self = published();
+    self.governance.set_version(0);
+    self
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_takes_no_cap() {
+    let mut self = old();
+    self.hand_over(PACKAGE);
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_sets_no_first_timelock() {
+    let mut self = old();
+    self.set_first_timelock(1_000);
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_lengthens_no_timelock() {
+    let mut self = old();
+    self.lengthen_timelock(90_000_000);
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_takes_no_proposal() {
+    let mut self = old();
+    self.propose();
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_takes_no_veto() {
+    let mut self = old();
+    self.veto();
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_authorizes_nothing() {
+    let mut self = old();
+    let _ticket = self.authorize();
+    abort
+}
+
+#[test, expected_failure(abort_code = version::EWrongVersion)]
+fun an_old_governance_freezes_nothing() {
+    let mut self = old();
+    self.freeze_package();
+    abort
+}
+
+#[test]
+fun a_migrated_governance_works_again() {
+    let mut self = old();
+    let Setup { governance, cap, .. } = &mut self;
+    governance.migrate(cap);
+    self.set_first_timelock(1_000);
+    assert!(self.governance.timelock_ms() == 1_000);
+    unit_test::destroy(self);
+}
+
+#[test, expected_failure(abort_code = version::ENothingToMigrate)]
+fun a_governance_is_migrated_once() {
+    let mut self = published();
+    let Setup { governance, cap, .. } = &mut self;
+    governance.migrate(cap);
+    abort
 }

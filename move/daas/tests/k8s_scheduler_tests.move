@@ -420,6 +420,11 @@ fun a_servers_error_costs_reputation() {
 }
 
 #[test]
+fun an_answer_that_it_came_too_late_says_nothing_of_the_worker() {
+    assert_eq!(reputation_after!(signed::answer_504()), 100);
+}
+
+#[test]
 fun reputation_stays_between_0_and_1_000() {
     let mut world = ready();
     let enclave = world.enclave().id();

@@ -13,6 +13,7 @@ use daas::slashing::{Self, BootSlashedEvent, WorkerSlashedEvent};
 use daas::stake;
 use daas::worker_registry;
 use daas::world::{Self, World};
+use std::hash::sha2_256;
 use std::unit_test::assert_eq;
 use sui::coin::Coin;
 use sui::event;
@@ -75,6 +76,7 @@ macro fun worker_fault($world: &mut World, $node_id: vector<u8>, $one: _, $other
         registry,
         cluster,
         pool,
+        WORKER_OWNER,
         node_id.to_string(),
         message,
         signature,
@@ -83,6 +85,14 @@ macro fun worker_fault($world: &mut World, $node_id: vector<u8>, $one: _, $other
         ctx,
     );
 }
+
+fun leave(world: &mut World) {
+    let ctx = &world.as_sender(WORKER_OWNER);
+    let (cluster, _, _, pool, registry, _, _, clock) = world.parts();
+    registry.deregister(cluster, pool, b"worker-1".to_string(), clock, ctx);
+}
+
+use fun leave as World.leave;
 
 macro fun anchor($world: &mut World, $head: _) {
     let world = $world;
@@ -562,6 +572,60 @@ fun two_statements_of_a_worker_cost_half_its_stake_once_and_its_reputation() {
     assert_eq!(world.pool().treasury(), world::sui(3) / 10);
     assert_eq!(world.cluster().state().seq(), state + 1);
     assert_eq!(event::events_by_type<WorkerSlashedEvent>().length(), 1);
+    world.destroy();
+}
+
+#[test]
+fun a_worker_that_has_left_is_slashed_while_its_stake_unbonds() {
+    let mut world = with_worker();
+    world.leave();
+    let state = world.cluster().state().seq();
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    assert_eq!(world.pool().slashable(stake::worker_key(WORKER_OWNER, b"worker-1")), world::sui(1));
+    // Enclaves have forgotten it with its deregistration.
+    assert_eq!(world.cluster().state().seq(), state);
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = worker_registry::EIllegalTransition)]
+fun a_worker_that_has_left_is_slashed_once() {
+    let mut world = with_worker();
+    world.leave();
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = worker_registry::EIllegalTransition)]
+fun a_worker_is_not_slashed_again_after_it_has_left() {
+    let mut world = with_worker();
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    world.leave();
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    world.destroy();
+}
+
+#[test]
+fun who_registers_a_name_after_another_does_not_answer_for_it() {
+    let mut world = with_worker();
+    world.leave();
+    let ctx = &mut world.as_sender(@0xB0B);
+    let (cluster, _, _, pool, registry, _, _, clock) = world.parts();
+    registry.stake_and_register_worker(
+        cluster,
+        pool,
+        world::mint(world::sui(1), ctx),
+        b"worker-1".to_string(),
+        sha2_256(b"join"),
+        sha2_256(b"worker"),
+        sha2_256(b"status"),
+        clock,
+        ctx,
+    );
+    worker_fault!(&mut world, b"worker-1", signed::worker_says_1(), signed::worker_says_2());
+    assert_eq!(world.pool().slashable(stake::worker_key(@0xB0B, b"worker-1")), world::sui(1));
+    assert_eq!(world.pool().slashable(stake::worker_key(WORKER_OWNER, b"worker-1")), world::sui(1));
+    assert_eq!(world.registry().worker(b"worker-1".to_string()).status(), 0);
     world.destroy();
 }
 

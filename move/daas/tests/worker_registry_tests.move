@@ -78,7 +78,7 @@ fun mark_offline(world: &mut World) {
 
 fun slash(world: &mut World) {
     let (cluster, _, _, _, registry, _, _, _) = world.parts();
-    registry.set_slashed(cluster, b"worker-1".to_string());
+    registry.set_slashed(cluster, OWNER, b"worker-1".to_string());
 }
 
 fun is_active(world: &World): bool { world.registry().is_worker_active(b"worker-1".to_string(), world.clock()) }
@@ -695,6 +695,34 @@ fun an_offline_worker_gets_a_join_token() {
     publish!(&mut world, signed::token());
     assert_eq!(*world.registry().worker(b"worker-1".to_string()).join_token_digest(), sha2_256(b"ciphertext"));
     world.destroy();
+}
+
+#[test, expected_failure(abort_code = worker_registry::EJoinTokenKnown)]
+fun a_join_token_is_published_once() {
+    let mut world = in_status(OFFLINE);
+    publish!(&mut world, signed::token());
+    publish!(&mut world, signed::token());
+    world.destroy();
+}
+
+#[test]
+fun a_worker_can_come_and_go_twice() {
+    let mut scenario = test_scenario::begin(OWNER);
+    let mut world = pending();
+    2u64.do!(|_| {
+        scenario.next_tx(OWNER);
+        let proof = scenario.take_from_sender<StakeProof>();
+        world.deregister(OWNER, b"worker-1");
+        let unbonding_ms = world.cluster().params().unbonding_ms();
+        world.wait(unbonding_ms);
+        let ctx = &mut world.as_sender(OWNER);
+        let (_, _, _, pool, _, _, _, clock) = world.parts();
+        pool.withdraw(proof, clock, ctx).burn_for_testing();
+        world.register_worker(OWNER, b"worker-1");
+    });
+    assert_eq!(world.status(), PENDING);
+    world.destroy();
+    scenario.end();
 }
 
 #[test, expected_failure(abort_code = worker_registry::ENotJoining)]
