@@ -12,6 +12,7 @@ from daas_chain.values import UpgradeCap
 from daas_cli import move_build, move_sources
 from daas_cli.move_compiler import Choice
 from daas_cli.output import Progress
+from support import move_sizes
 from support.move_package import need_compiler
 from support.move_sources import SOURCES, declarations, emitted, kinds, simple
 
@@ -123,3 +124,7 @@ def test_the_upgrade_cap_is_that_of_the_framework(built: artifacts.Artifacts) ->
     (package,) = (one.module for one in built.framework("0x2").modules if one.name == "package")
     described = describe_module(package, {})
     assert UpgradeCap.layout() == _compiled_fields(described["structs"]["UpgradeCap"]["fields"])
+
+
+def test_the_package_leaves_a_tenth_of_suis_limit_for_upgrades(built: artifacts.Artifacts) -> None:
+    assert built.package.size <= move_sizes.MAX_PACKAGE_BYTES * 9 // 10
