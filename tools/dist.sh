@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Wheels of the seven distributions, their locks and the control-plane binary into dist/, with SHA-256 sums.
+# Wheels of the eight distributions, their locks and the control-plane binary into dist/, with SHA-256 sums.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rm -rf dist
@@ -7,7 +7,7 @@ mkdir dist
 # The build backend looks for its program on PATH.
 export PATH="$PWD/.venv/bin:$PATH"
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-$(git log -1 --format=%ct 2>/dev/null || echo 0)}
-for folder in protocol attestation chain enclave host gateway cli; do
+for folder in protocol attestation chain localnet enclave host gateway cli; do
     (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; uv_build.build_wheel(sys.argv[1])' ../dist >/dev/null)
 done
 mkdir dist/locks
