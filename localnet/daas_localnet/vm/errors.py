@@ -25,6 +25,7 @@ class Status(Enum):
 
     ABORTED = 4016
     ARITHMETIC_ERROR = 4017
+    EXECUTION_STACK_OVERFLOW = 4020
     CALL_STACK_OVERFLOW = 4021
     OUT_OF_GAS = 4002
     VECTOR_OPERATION_ERROR = 4028
@@ -94,6 +95,12 @@ class VectorSignal(Signal):
 
 class CallDepthSignal(Signal):
     status = Status.CALL_STACK_OVERFLOW
+
+
+class StackSignal(Signal):
+    """The operand stack, all callers' included, is too high. `code`: how high it is below the function's own."""
+
+    status = Status.EXECUTION_STACK_OVERFLOW
 
 
 class OutOfGasSignal(Signal):

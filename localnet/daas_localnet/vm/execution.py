@@ -1,4 +1,4 @@
-"""What one execution has: work left, depth of calls, and what natives may reach.
+"""What one execution has: work left, and what natives may reach.
 
 Invariant: `left` only falls; when it is below zero the execution ends with OUT_OF_GAS before it does more work than one
 basic block or one native call.
@@ -18,12 +18,11 @@ if TYPE_CHECKING:
 class Execution:
     """The mutable state of one execution. Instructions are charged by block, everything else through `charge`."""
 
-    __slots__ = ("context", "depth", "left", "spent")
+    __slots__ = ("context", "left", "spent")
 
     def __init__(self, context: ExtensionContext, budget: int = BUDGET) -> None:
         self.context = context
         self.left = budget
-        self.depth = 0
         self.spent: dict[str, int] = {}
 
     def charge(self, kind: str, amount: int) -> None:

@@ -17,7 +17,7 @@ from daas_protocol.bcs import BcsError
 from . import codec
 from .errors import ConstantError, LocalError, TypeSizeError, TypeSizeSignal, VisibilityError
 from .instances import Instantiation, depth_check
-from .limits import PACK_MAX, VECTOR_LENGTH_MAX
+from .limits import HEIGHT, PACK_MAX, VECTOR_LENGTH_MAX
 from .opcodes import Op
 from .operands import Entry, Operands
 from .types import (
@@ -73,6 +73,7 @@ class Instructions(Operands):
         self.possible = 0
         self.calls: list[LinkedFunction] = []
         self.constants: list[Any] = []
+        self.highest = 0
 
     def constant(self, value: object) -> str:
         """The name in the host's code of a value that the code uses."""
@@ -83,6 +84,7 @@ class Instructions(Operands):
         """Any instruction that ends no block."""
         try:
             _HANDLERS[Op(one.opcode)](self, one)
+            self.highest = max(self.highest, len(self.stack))
         except TypeSizeSignal as problem:
             raise TypeSizeError(f"{self.place}:{self.offset}", "a smaller type", problem.detail) from None
 
@@ -432,7 +434,7 @@ class Instructions(Operands):
             given = self.constant(Instantiation(types)) + "(types)"
             if all(type_.closed for type_ in types):
                 given = self.constant(types)
-        code = ", ".join(("run", given, "depth + 1", *(argument.code for argument in arguments)))
+        code = ", ".join(("run", given, f"depth + {1 + HEIGHT * len(self.stack)}", *(argument.code for argument in arguments)))
         returns = tuple(substitute(type_, types) for type_ in target.returns)
         called = f"F{len(self.calls) - 1}({code})"
         if not returns:

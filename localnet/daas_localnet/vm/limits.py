@@ -5,7 +5,7 @@ limits: sui-protocol-config/src/snapshots (Mainnet, version 137) and move-vm-con
 """
 
 CALL_DEPTH_MAX = 1_024
-"""Nested calls (CALL_STACK_SIZE_LIMIT of the Move VM)."""
+"""Callers of a function (CALL_STACK_SIZE_LIMIT of the Move VM)."""
 VALUE_DEPTH_MAX = 128
 """Nesting of a value (max_move_value_depth); codecs and copies recurse as deep."""
 VECTOR_LENGTH_MAX = 262_144
@@ -16,8 +16,10 @@ TYPE_DEPTH_MAX = 64
 """Nesting of an instantiated type: the reader's own limit, kept when types are put into each other."""
 BASIC_BLOCKS_MAX = 1_024
 """Of one function (max_basic_blocks)."""
+HEIGHT = 2_048
+"""`depth` of a running function counts its callers, and in units of this the values they have on the operand stack."""
 STACK_MAX = 1_024
-"""Values on the operand stack (max_value_stack_size)."""
+"""Values on the operand stack, those of all callers together (OPERAND_STACK_SIZE_LIMIT)."""
 PACK_MAX = 10_000
 """Elements that one instruction puts into a vector or takes out of it (max_push_size)."""
 BUDGET = 5_000_000

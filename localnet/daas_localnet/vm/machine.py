@@ -15,18 +15,20 @@ from typing import Any
 
 from .errors import (
     ArithmeticSignal,
+    CallDepthSignal,
     ExecutionFailure,
     FailureKind,
     LinkError,
     Location,
     MissingError,
     Signal,
+    StackSignal,
     Status,
     TypeSizeError,
     VectorSignal,
 )
 from .execution import Execution
-from .limits import RECURSION
+from .limits import HEIGHT, RECURSION, STACK_MAX
 from .natives import NATIVES
 from .opcodes import Op
 from .translate import translate
@@ -45,9 +47,17 @@ class _Place:
     function: LinkedFunction
     offsets: tuple[int, ...]
     opcodes: bytes
+    heights: tuple[int, ...]
 
     def location(self, line: int) -> Location:
         return _location(self.function, self.offsets[line - 1])
+
+    def overflow(self, line: int, depth: int) -> Location:
+        """Of the instruction of the block at `line` that puts one value too many on the stack."""
+        offset, below = self.offsets[line - 1], depth // HEIGHT
+        while offset + 1 < len(self.heights) and below + self.heights[offset] <= STACK_MAX:
+            offset += 1
+        return _location(self.function, offset)
 
     def opcode(self, line: int) -> int:
         return self.opcodes[self.offsets[line - 1]]
@@ -124,7 +134,7 @@ class Machine:
         call, globals_ = made.compile(stubs)
         names["globals"] = globals_
         opcodes = bytes(one.opcode for one in made.instructions)
-        self._places[call.__code__] = _Place(function, made.offsets, opcodes)
+        self._places[call.__code__] = _Place(function, made.offsets, opcodes, made.heights)
         return call
 
     def _stub(self, names: dict[str, Any], name: str, function: LinkedFunction) -> Callable[..., Any]:
@@ -155,8 +165,11 @@ class Machine:
 
     def _failure(self, problem: Exception) -> ExecutionFailure:
         """What a program's end means, with the innermost instruction as its place."""
-        place, line = self._innermost(problem.__traceback__)
+        # A call that is too deep is the caller's failure.
+        place, line = self._innermost(problem.__traceback__, 1 if isinstance(problem, CallDepthSignal) else 0)
         location = place.location(line) if place is not None else None
+        if isinstance(problem, StackSignal) and place is not None:
+            return _placed(problem, place.overflow(line, problem.code or 0))
         if isinstance(problem, Signal):
             return _placed(problem, location)
         if isinstance(problem, LinkError):
@@ -175,15 +188,15 @@ class Machine:
             FailureKind.INVARIANT, Status.UNKNOWN_INVARIANT_VIOLATION_ERROR, location, detail=repr(problem)[:200]
         )
 
-    def _innermost(self, trace: TracebackType | None) -> tuple[_Place | None, int]:
-        found: _Place | None = None
-        line = 0
+    def _innermost(self, trace: TracebackType | None, above: int) -> tuple[_Place | None, int]:
+        """Where the innermost function was, or the one so many calls above it."""
+        found: list[tuple[_Place, int]] = []
         while trace is not None:
             place = self._places.get(trace.tb_frame.f_code)
             if place is not None:
-                found, line = place, trace.tb_lineno
+                found.append((place, trace.tb_lineno))
             trace = trace.tb_next
-        return found, line
+        return found[-1 - above] if len(found) > above else (None, 0)
 
 
 SYSTEM = frozenset(number.to_bytes(32, "big") for number in (1, 2, 3))
@@ -207,4 +220,5 @@ def _placed(signal: Signal, location: Location | None) -> ExecutionFailure:
             kind = FailureKind.INVARIANT
         case _:
             kind = FailureKind.PRIMITIVE
-    return ExecutionFailure(kind, signal.status, location, signal.code, signal.detail)
+    code = None if isinstance(signal, StackSignal) else signal.code
+    return ExecutionFailure(kind, signal.status, location, code, signal.detail)

@@ -24,12 +24,13 @@ from .errors import (
     CallDepthSignal,
     FlowError,
     OutOfGasSignal,
+    StackSignal,
     VariantSignal,
     VectorSignal,
 )
 from .flow import Block, Flow, analyse
 from .instructions import Instructions
-from .limits import CALL_DEPTH_MAX
+from .limits import CALL_DEPTH_MAX, HEIGHT, STACK_MAX
 from .opcodes import Op
 from .types import BOOL, U64, Type
 from .world import LinkedFunction
@@ -68,6 +69,7 @@ _GLOBALS: dict[str, Any] = {
     "Arithmetic": ArithmeticSignal,
     "CallDepth": CallDepthSignal,
     "OutOfGas": OutOfGasSignal,
+    "Stack": StackSignal,
     "Variant": VariantSignal,
     "VectorUnpack": _VectorUnpackSignal,
     "VectorLimit": _VectorLimitSignal,
@@ -83,6 +85,8 @@ class Translation:
     constants: tuple[Any, ...]
     calls: tuple[LinkedFunction, ...]
     instructions: tuple[Instruction, ...]
+    heights: tuple[int, ...]
+    """Values that the function has on the stack after each instruction."""
 
     def compile(self, functions: Mapping[str, Callable[..., Any]]) -> tuple[Callable[..., Any], dict[str, Any]]:
         """The host's function, and its globals (where `F0`, `F1` ... may be replaced)."""
@@ -118,6 +122,8 @@ class _Translator:
         self.made = Instructions(function, types, self.boxed)
         for one in (*types, *function.returns):
             self._check_type(one)
+        self.entry = 0
+        self.heights = [0] * len(self.flow.instructions)
         self.leaves = self._leaves()
         self.leaf_numbers = {start: number for number, start in enumerate(self.leaves)}
 
@@ -142,7 +148,7 @@ class _Translator:
         lines: list[tuple[str, int]] = []
         arguments = "".join(f", L{index}" for index in range(len(self.function.parameters)))
         lines.append((f"def f(run, types, depth{arguments}):", 0))
-        lines.append((f" if depth > {CALL_DEPTH_MAX}: raise CallDepth", 0))
+        lines.append((f" if depth & {HEIGHT - 1} > {CALL_DEPTH_MAX}: raise CallDepth", 0))
         for index in sorted(self.boxed):
             given = f"L{index}" if index < len(self.function.parameters) else "None"
             lines.append((f" C{index} = [{given}]", 0))
@@ -157,6 +163,7 @@ class _Translator:
             tuple(self.made.constants),
             tuple(self.made.calls),
             self.flow.instructions,
+            tuple(self.heights),
         )
 
     def _loops(self) -> bool:
@@ -196,6 +203,8 @@ class _Translator:
         made.offset = block.start
         made.emit(f"run.left -= {sum(self.costs.get(one.opcode, 1) for one in instructions)}")
         made.emit("if run.left < 0: raise OutOfGas")
+        checked = len(made.lines)
+        made.highest = 0
         for offset, one in enumerate(instructions, block.start):
             made.offset = offset
             match one.opcode:
@@ -214,7 +223,13 @@ class _Translator:
                     self._switch(one.operand)
                 case _:
                     made.step(one)
+            self.heights[offset] = len(made.stack)
         made.end()
+        if block.start == 0:
+            self.entry = made.highest
+        if block.start == 0 or made.highest > self.entry:
+            limit = HEIGHT * (STACK_MAX - made.highest + 1)
+            made.lines.insert(checked, (f"if depth >= {limit}: raise Stack(depth)", block.start))
 
     def _jump(self, condition: str, target: int) -> None:
         self.made.emit(f"{condition}b = {self.leaf_numbers[target]}; continue")
