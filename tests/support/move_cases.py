@@ -178,5 +178,7 @@ def _fields() -> Iterator[Case]:
     yield from _each("fields::ids", (4,))
     yield from _each("fields::child", (6,))
     yield from _each("fields::derived", (1,))
+    yield from _each("fields::derived_plain", (1,))
+    yield from _each("fields::derived_vector", (1,))
     yield from _each("fields::map", (4, 3), (4, 4))
     yield from _each("fields::set", (3, 4), (3, 1))

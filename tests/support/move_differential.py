@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from daas_chain.abort import split
 from daas_chain.bytecode import read_module
 from daas_chain.bytecode_types import Kind
 from daas_localnet.vm import codec
@@ -31,6 +32,8 @@ DIFF = address(0)
 DUMMY_DIGEST = bytes.fromhex("3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532")
 """Of the transaction that `tx_context::dummy` is in."""
 NAMES = {address(1): "std", address(2): "sui", DIFF: "diff"}
+UNNAMED = "unnamed"
+"""An `assert!` without a code, or an `#[error]`: a test of Move cannot say which, only that it fails."""
 TOGETHER = 16
 """Values compared in one test."""
 INTEGERS = ("u8", "u16", "u32", "u64", "u128", "u256")
@@ -115,6 +118,8 @@ def run(machine: Machine, case: Case) -> Outcome:
 
 def _failure(failure: ExecutionFailure) -> str:
     match failure.kind, failure.status:
+        case FailureKind.MOVE_ABORT, _ if split(failure.code or 0) is not None:
+            return UNNAMED
         case FailureKind.MOVE_ABORT, _:
             return f"abort_code = {failure.code}"
         case FailureKind.OUT_OF_GAS, _:
@@ -211,7 +216,11 @@ def tests(machine: Machine, outcomes: Mapping[Case, Outcome]) -> tuple[str, int,
 
 
 def _alone(name: str, call: str, outcome: Outcome) -> list[str]:
-    head = "#[test]" if outcome.value is not None else f"#[test, expected_failure({outcome.failure}, location = {outcome.module})]"
+    head = f"#[test, expected_failure({outcome.failure}, location = {outcome.module})]"
+    if outcome.value is not None:
+        head = "#[test]"
+    elif outcome.failure == UNNAMED:
+        head = "#[test, expected_failure]"
     body = f'assert!(bcs::to_bytes(&{call}) == x"{outcome.value.hex()}", 0);' if outcome.value is not None else f"{call};"
     made = [head, f"fun {name}() {{"]
     if "ctx" in call:

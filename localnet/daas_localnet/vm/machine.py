@@ -94,7 +94,7 @@ class Machine:
                     FailureKind.VERIFICATION, Status.UNKNOWN_VERIFICATION_ERROR, None, detail=str(one)
                 )
         try:
-            found = self._callable(function)(run, types, 1, *arguments)
+            found = self._callable(function)(run, types, 0, *arguments)
         except ExecutionFailure:
             raise
         except Exception as problem:

@@ -135,3 +135,7 @@ public fun map(n: u64, look: u64): vector<u64> {
 
 public fun set(n: u64, again: u64): vector<u64> { let mut s = vec_set::empty(); n.do!(|i| s.insert(i)); s.insert(again); s.into_keys() }
 
+
+public fun derived_plain(n: u64): address { sui::derived_object::derive_address(object::id_from_address(@0x7), n) }
+
+public fun derived_vector(n: u64): address { sui::derived_object::derive_address(object::id_from_address(@0x7), vector[n]) }

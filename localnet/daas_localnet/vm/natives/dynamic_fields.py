@@ -21,12 +21,14 @@ from .registry import native
 _BASE = 30
 _ALREADY_EXISTS, _DOES_NOT_EXIST, _TYPE_MISMATCH = 0, 1, 2
 _CHILD_ID = b"\xf0"
+LENGTH_BYTES = 8
+"""Of the length of the name: as on every node; the test VM in WebAssembly has 4."""
 Types = tuple[Type, ...]
 
 
 def child_id(parent: bytes, type_: Type, key: bytes) -> bytes:
     """The id of the dynamic field of `parent` whose name has this type and BCS."""
-    data = _CHILD_ID + parent + len(key).to_bytes(8, "little") + key + type_tag(type_)
+    data = _CHILD_ID + parent + len(key).to_bytes(LENGTH_BYTES, "little") + key + type_tag(type_)
     return hashlib.blake2b(data, digest_size=32).digest()
 
 
