@@ -116,7 +116,16 @@ def _texts() -> Iterator[Case]:
     yield from _each("texts::peel", (whole,), (whole[:9],), (whole[:11] + b"\x02" + whole[12:],), (whole[:7],), (b"",))
     yield from _each("texts::peel", (whole[:12] + b"\x00",), (whole[:8] + b"\x81\x80\x80\x80\x80\x80\x01",))
     yield from _each("texts::peel_wide", (bytes(range(48)),), (bytes(47),))
-    for bytes_ in (b"", b"plain", "é€😀".encode(), b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"ab\xe2\x82"):
+    for bytes_ in (
+        b"",
+        b"plain",
+        "é€😀".encode(),
+        b"\xff",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        b"\xf4\x90\x80\x80",
+        b"ab\xe2\x82",
+    ):
         yield from _each("texts::utf8", (bytes_,))
         yield from _each("texts::try_utf8", (bytes_,))
         yield from _each("texts::ascii", (bytes_,))

@@ -70,7 +70,9 @@ def numbers() -> str:
     """Each operation on each width."""
     lines = ["module diff::numbers;"]
     for one in INTEGERS:
-        lines += [f"public fun {name}_{one}(a: {one}, b: {one}): {one} {{ a {sign} b }}" for name, sign in OPERATORS.items()]
+        lines += [
+            f"public fun {name}_{one}(a: {one}, b: {one}): {one} {{ a {sign} b }}" for name, sign in OPERATORS.items()
+        ]
         lines += [f"public fun shl_{one}(a: {one}, b: u8): {one} {{ a << b }}"]
         lines += [f"public fun shr_{one}(a: {one}, b: u8): {one} {{ a >> b }}"]
         lines += [f"public fun {one}_to_{other}(a: {one}): {other} {{ a as {other} }}" for other in INTEGERS]
@@ -95,7 +97,9 @@ def number_cases() -> Iterator[Case]:
             yield Case(f"numbers::shr_{name}", (top, by))
         for other in INTEGERS:
             limit = (1 << int(other[1:])) - 1
-            yield from (Case(f"numbers::{name}_to_{other}", (n,)) for n in {0, top, min(top, limit), min(top, limit + 1)})
+            yield from (
+                Case(f"numbers::{name}_to_{other}", (n,)) for n in {0, top, min(top, limit), min(top, limit + 1)}
+            )
 
 
 def run(machine: Machine, case: Case) -> Outcome:
@@ -109,11 +113,16 @@ def run(machine: Machine, case: Case) -> Outcome:
     try:
         (found,) = machine.call(execution, function, types, arguments)
     except ExecutionFailure as failure:
-        assert failure.location is not None, failure
-        module = f"{NAMES[failure.location.address]}::{failure.location.module}"
-        return Outcome(failure=_failure(failure), module=module)
+        return Outcome(failure=_failure(failure), module=_module(failure))
     (returned,) = function.returns
     return Outcome(codec.encode(substitute(returned, types), found))
+
+
+def _module(failure: ExecutionFailure) -> str:
+    place = failure.location
+    if place is None:
+        raise failure
+    return f"{NAMES[place.address]}::{place.module}"
 
 
 def _failure(failure: ExecutionFailure) -> str:
@@ -153,7 +162,9 @@ def _type(machine: Machine, text: str) -> Type:
 
 
 def _is_context(type_: Type) -> bool:
-    return type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
+    return (
+        type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
+    )
 
 
 def _value(type_: Type, value: Any) -> Any:
@@ -202,7 +213,7 @@ def tests(machine: Machine, outcomes: Mapping[Case, Outcome]) -> tuple[str, int,
     for case, outcome in outcomes.items():
         call, needs = _call(machine, case)
         if outcome.value is not None and not needs:
-            plain.append(f"    assert!(bcs::to_bytes(&{call}) == x\"{outcome.value.hex()}\", {len(plain)});")
+            plain.append(f'    assert!(bcs::to_bytes(&{call}) == x"{outcome.value.hex()}", {len(plain)});')
         else:
             count += 1
             lines += _alone(f"case_{count}", call, outcome)
@@ -221,7 +232,9 @@ def _alone(name: str, call: str, outcome: Outcome) -> list[str]:
         head = "#[test]"
     elif outcome.failure == UNNAMED:
         head = "#[test, expected_failure]"
-    body = f'assert!(bcs::to_bytes(&{call}) == x"{outcome.value.hex()}", 0);' if outcome.value is not None else f"{call};"
+    body = (
+        f'assert!(bcs::to_bytes(&{call}) == x"{outcome.value.hex()}", 0);' if outcome.value is not None else f"{call};"
+    )
     made = [head, f"fun {name}() {{"]
     if "ctx" in call:
         made.append("    let ctx = &mut sui::tx_context::dummy();")
@@ -232,7 +245,11 @@ def _wrong(machine: Machine, outcomes: Mapping[Case, Outcome]) -> Iterator[tuple
     """Of each kind of outcome, what is not so."""
 
     def some(wanted: str) -> tuple[str, Outcome]:
-        case, found = next((case, one) for case, one in outcomes.items() if one.failure.startswith(wanted) and (one.value is None) == bool(wanted))
+        case, found = next(
+            (case, one)
+            for case, one in outcomes.items()
+            if one.failure.startswith(wanted) and (one.value is None) == bool(wanted)
+        )
         return _call(machine, case)[0], found
 
     call, right = some("")

@@ -49,7 +49,12 @@ def built() -> artifacts.Artifacts:
 @cache
 def framework() -> tuple[Package, ...]:
     return tuple(
-        Package(address(number), address(number), 1, {one.name: one.module for one in built().framework(hex(number)).modules})
+        Package(
+            address(number),
+            address(number),
+            1,
+            {one.name: one.module for one in built().framework(hex(number)).modules},
+        )
         for number in (1, 2)
     )
 
@@ -57,7 +62,9 @@ def framework() -> tuple[Package, ...]:
 def published(modules: list[bytes], package: bytes) -> Package:
     """A package of modules that were compiled for address zero."""
     made = [with_address(one, package)[1] for one in modules]
-    return Package(package, package, 1, {one.name: one for one in made}, {one.storage_id: one.storage_id for one in framework()})
+    return Package(
+        package, package, 1, {one.name: one for one in made}, {one.storage_id: one.storage_id for one in framework()}
+    )
 
 
 @cache
@@ -78,7 +85,12 @@ class Caller:
     last: Execution | None = None
 
     def call(
-        self, name: str, *arguments: Any, sender: bytes = USER, types: tuple[Type, ...] = (), package: bytes | None = None
+        self,
+        name: str,
+        *arguments: Any,
+        sender: bytes = USER,
+        types: tuple[Type, ...] = (),
+        package: bytes | None = None,
     ) -> Any:
         """`module::function`; the results, alone when there is one. Raises ExecutionFailure."""
         module, function = name.split("::")
@@ -95,7 +107,9 @@ class Caller:
         module, datatype = name.split("::")
         from daas_localnet.vm.types import struct
 
-        return codec.encode(struct(self.machine.world.module(self.package, module).own_datatype(datatype), arguments), value)
+        return codec.encode(
+            struct(self.machine.world.module(self.package, module).own_datatype(datatype), arguments), value
+        )
 
 
 def text(value: str) -> list[bytearray]:
@@ -169,7 +183,15 @@ class Contract(Caller):
         ]
         key = bytearray([number] * 1_216)
         self.call(
-            "enclave::register", self.enclave, self.cluster, self.pool, document, key, self.clock, context(), sender=OPERATOR
+            "enclave::register",
+            self.enclave,
+            self.cluster,
+            self.pool,
+            document,
+            key,
+            self.clock,
+            context(),
+            sender=OPERATOR,
         )
 
     def enclave_generation(self) -> int:

@@ -15,6 +15,7 @@ from daas_chain.bytecode_types import Ability, Instance, Kind
 from daas_protocol.bcs import BcsError
 
 from . import codec
+from .declarations import check_type
 from .errors import ConstantError, LocalError, TypeSizeError, TypeSizeSignal, VisibilityError
 from .instances import Instantiation, depth_check
 from .limits import HEIGHT, PACK_MAX, VECTOR_LENGTH_MAX
@@ -57,6 +58,12 @@ _CASTS = {
 _BITWISE = {Op.BIT_OR: "|", Op.BIT_AND: "&", Op.XOR: "^"}
 _LOGIC = {Op.OR: "or", Op.AND: "and"}
 _ORDER = {Op.LT: "<", Op.GT: ">", Op.LE: "<=", Op.GE: ">="}
+FRAMEWORK = (2).to_bytes(32, "big")
+OWN_TYPES = frozenset(
+    [("event", "emit"), ("event", "emit_authenticated")]
+    + [("transfer", name) for name in ("transfer", "party_transfer", "freeze_object", "share_object", "receive")]
+)
+"""Where the bytecode verifier of Sui asks that the type argument is the calling module's own."""
 _EMPTY: frozenset[str] = frozenset()
 
 
@@ -234,15 +241,9 @@ class Instructions(Operands):
         if len(constraints) != len(types):
             raise self.fail(f"{len(constraints)} types for {what}", len(types))
         for one, wanted in zip(types, constraints, strict=True):
-            self._within(one)
+            check_type(one, self.constraints, self.place)
             if one.reference or wanted & ~abilities(one, self.constraints):
                 raise self.fail(f"types with {wanted!r} for {what}", one)
-
-    def _within(self, type_: Type) -> None:
-        if type_.kind is Kind.TYPE_PARAMETER and type_.index >= len(self.constraints):
-            raise self.fail(f"one of {len(self.constraints)} type parameters", type_)
-        for one in type_.arguments:
-            self._within(one)
 
     def _struct_of(self, one: Instruction, generic: tuple[Op, ...]) -> Type:
         if one.opcode in generic:
@@ -427,6 +428,7 @@ class Instructions(Operands):
         if not self.module.may_call(target):
             raise VisibilityError(f"{self.place}:{self.offset}", "a function that may be called", target.place)
         self._require_types(target.constraints, types, target.place)
+        self._require_own(target, types)
         arguments = self.pop_many(tuple(substitute(type_, types) for type_ in target.parameters))
         self.calls.append(target)
         given = "()"
@@ -434,7 +436,9 @@ class Instructions(Operands):
             given = self.constant(Instantiation(types)) + "(types)"
             if all(type_.closed for type_ in types):
                 given = self.constant(types)
-        code = ", ".join(("run", given, f"depth + {1 + HEIGHT * len(self.stack)}", *(argument.code for argument in arguments)))
+        code = ", ".join(
+            ("run", given, f"depth + {1 + HEIGHT * len(self.stack)}", *(argument.code for argument in arguments))
+        )
         returns = tuple(substitute(type_, types) for type_ in target.returns)
         called = f"F{len(self.calls) - 1}({code})"
         if not returns:
@@ -443,6 +447,17 @@ class Instructions(Operands):
             self.compute(returns[0], called)
         else:
             self._spread(returns, called, "")
+
+    def _require_own(self, target: LinkedFunction, types: tuple[Type, ...]) -> None:
+        """Some of the framework's functions take only types of the module that calls them."""
+        name = (target.owner.name, target.name)
+        if target.owner.address != FRAMEWORK or name not in OWN_TYPES or self.module.address == FRAMEWORK:
+            return
+        datatype = types[0].datatype
+        if datatype is None or (datatype.original, datatype.module) != (self.module.address, self.module.name):
+            raise VisibilityError(
+                f"{self.place}:{self.offset}", f"a type of this module for {target.place}", str(types[0])
+            )
 
     def pop_top(self, _: Instruction) -> None:
         self.require(self.pop().type, Ability.DROP)
@@ -456,7 +471,7 @@ class Instructions(Operands):
         types = self.module.signature(one.operand)
         if len(types) != 1 or types[0].reference:
             raise self.fail("one type of element", types)
-        self._within(types[0])
+        check_type(types[0], self.constraints, self.place)
         return types[0]
 
     def _vector(self, one: Instruction, mutable: bool = False) -> tuple[Type, Entry, str]:

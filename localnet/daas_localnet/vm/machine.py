@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import CodeType, MappingProxyType, TracebackType
 from typing import Any
 
+from . import declarations
 from .errors import (
     ArithmeticSignal,
     CallDepthSignal,
@@ -20,7 +21,6 @@ from .errors import (
     FailureKind,
     LinkError,
     Location,
-    MissingError,
     Signal,
     StackSignal,
     Status,
@@ -106,18 +106,10 @@ class Machine:
     def verify(self, module: LinkedModule) -> None:
         """Links and checks every datatype and function of a module. Raises LinkError."""
         try:
-            for definition in module.module.datatypes:
-                handle = module.module.datatype_handles[definition.handle]
-                module.own_datatype(module.module.identifiers[handle.name]).formula()
-            for index in range(len(module.module.function_handles)):
-                module.target(index)
+            declarations.check(module)
             for index, one in enumerate(module.module.functions):
                 if one.code is not None:
                     translate(module.function_at(index), self._costs)
-                elif native_of(module.function_at(index)) is None and module.address not in SYSTEM:
-                    raise MissingError(
-                        module.place, "native functions in the framework only", module.function_at(index).name
-                    )
         except RecursionError:
             raise TypeSizeError(module.place, "types that are less nested", "more") from None
 
@@ -199,13 +191,9 @@ class Machine:
         return found[-1 - above] if len(found) > above else (None, 0)
 
 
-SYSTEM = frozenset(number.to_bytes(32, "big") for number in (1, 2, 3))
-"""The packages that may have native functions."""
-
-
 def native_of(function: LinkedFunction) -> Callable[..., Any] | None:
     """The host's implementation of a native function; only the framework's own packages have any."""
-    if function.owner.address not in SYSTEM:
+    if function.owner.address not in declarations.SYSTEM:
         return None
     return NATIVES.get((int.from_bytes(function.owner.address, "big"), function.owner.name, function.name))
 

@@ -1,7 +1,7 @@
 """A function of Move as a function of the host.
 
-Invariant: the code made does what the instructions do, block by block, and pays for each block before it runs it; each of
-its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports. It calls
+Invariant: the code made does what the instructions do, block by block, and pays for each block before it runs it;
+each of its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports. It calls
 nothing but the names in `_GLOBALS`, its own constants and the functions it is linked to.
 
 Shape: `f(run, types, depth, L0, L1, ...)` with the arguments as first locals; blocks that are jumped to are found by
@@ -18,6 +18,7 @@ from daas_chain.bytecode_code import Instruction
 from daas_chain.bytecode_types import Kind
 
 from . import values
+from .declarations import check_type
 from .errors import (
     AbortSignal,
     ArithmeticSignal,
@@ -32,7 +33,7 @@ from .flow import Block, Flow, analyse
 from .instructions import Instructions
 from .limits import CALL_DEPTH_MAX, HEIGHT, STACK_MAX
 from .opcodes import Op
-from .types import BOOL, U64, Type
+from .types import BOOL, U64
 from .world import LinkedFunction
 
 VECTOR_UNPACK, VECTOR_TOO_LONG = 3, 4
@@ -121,14 +122,11 @@ class _Translator:
         self.boxed = frozenset(index for index in borrowed if not (types[index].container or types[index].reference))
         self.made = Instructions(function, types, self.boxed)
         for one in (*types, *function.returns):
-            self._check_type(one)
+            check_type(one, function.constraints, function.place)
         self.entry = 0
         self.heights = [0] * len(self.flow.instructions)
         self.leaves = self._leaves()
         self.leaf_numbers = {start: number for number, start in enumerate(self.leaves)}
-
-    def _check_type(self, type_: Type) -> None:
-        self.made._within(type_)
 
     def _leaves(self) -> list[int]:
         """The blocks that are jumped to: all but those that only follow the block before them."""

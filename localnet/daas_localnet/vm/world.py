@@ -27,7 +27,7 @@ from daas_chain.bytecode_types import (
     Visibility,
 )
 
-from .errors import MismatchError, MissingError, RecursiveTypeError, TypeSizeError, TypeSizeSignal
+from .errors import MismatchError, MissingError, OperandTypeError, RecursiveTypeError, TypeSizeError, TypeSizeSignal
 from .limits import VALUE_DEPTH_MAX
 from .types import LEAVES, Datatype, Formula, Type, deepest, formula
 
@@ -117,9 +117,14 @@ class LinkedModule:
                 raise MissingError(self.place, f"fields of {name}", "a native struct")
             variants = [definition.fields]
         made.field_names = tuple(tuple(self.module.identifiers[one.name] for one in fields) for fields in variants)
-        made.fields = _once(lambda: tuple(tuple(self.type(one.type) for one in fields) for fields in variants))
+        made.fields = _once(lambda: tuple(tuple(self._field(made, one.type) for one in fields) for fields in variants))
         made.formula = _once(lambda: _formula(self, made), lambda: RecursiveTypeError(str(made), "an end", "itself"))
         return made
+
+    def _field(self, owner: Datatype, token: Token) -> Type:
+        found = self.type(token)
+        _bounded(found, len(owner.constraints), str(owner))
+        return found
 
     def datatype(self, handle: int) -> Datatype:
         """What a datatype handle points to. Raises LinkError."""
@@ -176,6 +181,8 @@ class LinkedModule:
         if index not in self._functions:
             definition = self.module.functions[index]
             handle = self.module.function_handles[definition.handle]
+            for one in (*self.signature(handle.parameters), *self.signature(handle.returns)):
+                _bounded(one, len(handle.type_parameters), self.place)
             self._functions[index] = LinkedFunction(
                 self,
                 index,
@@ -238,6 +245,13 @@ class World:
                 raise MismatchError("world", f"{original_id.hex()}::{name}", f"{module.address.hex()}::{module.name}")
             self._modules[key] = LinkedModule(self, package, module)
         return self._modules[key]
+
+
+def _bounded(type_: Type, parameters: int, place: str) -> None:
+    if type_.kind is Kind.TYPE_PARAMETER and type_.index >= parameters:
+        raise OperandTypeError(place, f"one of {parameters} type parameters", str(type_))
+    for one in type_.arguments:
+        _bounded(one, parameters, place)
 
 
 T = TypeVar("T")
