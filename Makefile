@@ -44,7 +44,7 @@ bench: setup ## the signed path beside `kubectl proxy`, and how long a start tak
 	@$(daas) bench start
 	@$(daas) bench path
 
-dist: setup ## wheels of the seven distributions and the control-plane binary into dist/
+dist: setup ## wheels of the eight distributions and the control-plane binary into dist/
 	@tools/dist.sh
 
 clean: ## remove what was built here (.venv, dist, caches of tools); instances and ~/.cache/daas stay

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=${UV:-.venv/bin/uv}
 "$uv" lock "$@"
-for name in protocol attestation chain enclave host gateway cli; do
+for name in protocol attestation chain localnet enclave host gateway cli; do
   "$uv" export --quiet --locked --package "daas-$name" --no-dev --no-emit-workspace --no-header --no-annotate -o "locks/$name.txt" >/dev/null
 done
 "$uv" export --quiet --locked --all-packages --group dev --no-emit-workspace --no-header --no-annotate -o locks/dev.txt >/dev/null

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Wheels of the seven distributions, their locks and the control-plane binary into dist/, with SHA-256 sums.
+# Wheels of the eight distributions, their locks and the control-plane binary into dist/, with SHA-256 sums.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 rm -rf dist
@@ -13,7 +13,7 @@ data=chain/daas_chain/package
 trap 'rm -rf "$data"' EXIT
 rm -rf "$data"
 cp -R build/move "$data"
-for folder in protocol attestation chain enclave host gateway cli; do
+for folder in protocol attestation chain localnet enclave host gateway cli; do
     (cd "$folder" && ../.venv/bin/python -c 'import sys, uv_build; uv_build.build_wheel(sys.argv[1])' ../dist >/dev/null)
 done
 mkdir dist/locks

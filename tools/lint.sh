@@ -7,6 +7,6 @@ run() { echo "==> $*" >&2; "$@"; }
 run $bin/ruff format --check .
 run $bin/ruff check .
 packages=()
-for folder in protocol attestation chain enclave host gateway cli; do packages+=("$folder/daas_$folder"); done
+for folder in protocol attestation chain localnet enclave host gateway cli; do packages+=("$folder/daas_$folder"); done
 run $bin/mypy "${packages[@]}"
 run $bin/lint-imports --no-cache

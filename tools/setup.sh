@@ -8,7 +8,7 @@ top=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 cd "$top"
 tools/doctor.sh --quiet
 
-packages="protocol attestation chain enclave host gateway cli"
+packages="protocol attestation chain localnet enclave host gateway cli"
 python=$(tools/python.sh)
 venv=$top/.venv
 stamp=$venv/.daas-stamp

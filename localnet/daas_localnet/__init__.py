@@ -1,0 +1,1 @@
+"""An embedded Sui development network with one operator; not a validator."""
