@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any, Generic, TypeVar
 
 from daas_protocol.bcs import BcsError, Reader, Writer
@@ -145,7 +146,7 @@ def mapping(key: Codec[K], value: Codec[V], maximum: int) -> Codec[tuple[tuple[K
 
     def check(found: tuple[tuple[K, V], ...]) -> None:
         keys = [key.encode(name) for name, _ in found]
-        if any(later <= earlier for earlier, later in zip(keys, keys[1:], strict=False)):
+        if any(later <= earlier for earlier, later in pairwise(keys)):
             raise BcsError("the keys of a map are not in strictly ascending order")
 
     def read(reader: Reader) -> tuple[tuple[K, V], ...]:

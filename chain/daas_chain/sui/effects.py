@@ -136,9 +136,7 @@ class PerEpochConfigAt:
     version: int
 
 
-UnchangedConsensus = (
-    ReadOnlyRoot | MutateStreamEnded | ReadStreamEnded | Cancelled | PerEpochConfig | PerEpochConfigAt
-)
+UnchangedConsensus = ReadOnlyRoot | MutateStreamEnded | ReadStreamEnded | Cancelled | PerEpochConfig | PerEpochConfigAt
 
 
 @dataclass(frozen=True, slots=True)

@@ -195,12 +195,8 @@ OBJECT_DATA: Codec[MoveObject | MovePackage] = union(
             version=U64,
             modules=mapping(NAME, octets(MAX_PACKAGE_BYTES), MAX_MODULES),
             type_origins=vector(struct(TypeOrigin, module=NAME, name=NAME, package=ADDRESS), MAX_TYPE_ORIGINS),
-            linkage=mapping(
-                ADDRESS, struct(UpgradeInfo, upgraded_id=ADDRESS, upgraded_version=U64), MAX_LINKAGE
-            ),
+            linkage=mapping(ADDRESS, struct(UpgradeInfo, upgraded_id=ADDRESS, upgraded_version=U64), MAX_LINKAGE),
         ),
     },
 )
-OBJECT: Codec[Object] = struct(
-    Object, data=OBJECT_DATA, owner=OWNER, previous_transaction=DIGEST, storage_rebate=U64
-)
+OBJECT: Codec[Object] = struct(Object, data=OBJECT_DATA, owner=OWNER, previous_transaction=DIGEST, storage_rebate=U64)

@@ -281,9 +281,7 @@ _ASSIGNMENTS = union(
         ),
         CancelledV2: struct(
             CancelledV2,
-            transactions=vector(
-                pair(DIGEST, vector(pair(pair(ADDRESS, U64), U64), MAX_ASSIGNMENTS)), MAX_CANCELLED
-            ),
+            transactions=vector(pair(DIGEST, vector(pair(pair(ADDRESS, U64), U64), MAX_ASSIGNMENTS)), MAX_CANCELLED),
         ),
     },
 )

@@ -33,13 +33,13 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
 def _read_name(reader: Reader) -> str:
     name = reader.string(MAX_NAME_BYTES)
     if _NAME.fullmatch(name) is None:
-        raise BcsError(f"not a Move identifier: {ascii(name)}")
+        raise BcsError(f"not a Move identifier: {name!a}")
     return name
 
 
 def _write_name(writer: Writer, name: str) -> None:
     if len(name) > MAX_NAME_BYTES or _NAME.fullmatch(name) is None:
-        raise BcsError(f"not a Move identifier: {ascii(name)}")
+        raise BcsError(f"not a Move identifier: {name!a}")
     writer.string(name)
 
 
