@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daas_chain.sui import base58, status, transaction
-from daas_chain.sui import system_transaction as system
 from daas_chain.sui.checkpoint import (
     COMMITMENT,
     CONTENTS,
@@ -53,14 +52,10 @@ from daas_chain.sui.objects import (
     BalanceFieldType,
     CoinType,
     GasCoinType,
-    MoveObject,
-    MovePackage,
     Object,
     OtherType,
     StakedSuiType,
     SuiBalanceFieldType,
-    TypeOrigin,
-    UpgradeInfo,
     short_form,
     type_of,
 )
@@ -71,25 +66,16 @@ from daas_chain.sui.types import (
     OWNER,
     STRUCT_TAG,
     TYPE_TAG,
-    AddressOwner,
     ConsensusAddressOwner,
-    GasCost,
-    ImmutableOwner,
-    ObjectOwner,
-    ObjectRef,
     Primitive,
-    SharedOwner,
     StructTag,
     VectorTag,
 )
 from daas_protocol.bcs import BcsError
 from support import light_world as world
+from support.sui_samples import GAS, KINDS, MOVE, OWNERS, PACKAGE, REF, A, B
 
 DIGESTS = struct(ExecutionDigests, transaction=DIGEST, effects=DIGEST)
-A, B = b"\xa1" * 32, b"\xb2" * 32
-REF = ObjectRef(A, 5, B)
-GAS = GasCost(1, 2, 3, 4)
-OWNERS = (AddressOwner(A), ObjectOwner(B), SharedOwner(9), ImmutableOwner(), ConsensusAddressOwner(7, A))
 PLACE = MoveLocation(A, "mailbox", 3, 44, "request")
 NOWHERE = MoveLocation(A, "mailbox", 3, 44, None)
 PAYLOADS: dict[FailureKind, list[Any]] = {
@@ -228,55 +214,6 @@ def test_contents_speak_of_the_signatures_of_every_transaction_and_no_other() ->
     without_one = b"\0" + vector(DIGESTS, 9).encode(found.digests) + b"\0"
     with pytest.raises(BcsError, match="3 transactions"):
         CONTENTS.decode(without_one)
-
-
-G, IN = transaction.GasCoin(), transaction.InputArgument(1)
-INPUTS = (
-    transaction.Pure(b"value"),
-    transaction.ObjectInput(transaction.OwnedInput(REF)),
-    *(transaction.ObjectInput(transaction.SharedInput(A, 3, kind)) for kind in transaction.Mutability),
-    transaction.ObjectInput(transaction.ReceivingInput(REF)),
-    *(
-        transaction.FundsWithdrawal(transaction.Reservation(5), transaction.BalanceWithdrawal(SUI), source)
-        for source in (transaction.FromSender(), transaction.FromSponsor(), transaction.FromAllowance(A, B))
-    ),
-)
-COMMANDS = (
-    transaction.MoveCall(A, "any text", "at all", (SUI, Primitive.U64), (G, IN)),
-    transaction.TransferObjects((transaction.Result(0),), transaction.NestedResult(1, 2)),
-    transaction.SplitCoins(G, (IN,)),
-    transaction.MergeCoins(G, (IN, IN)),
-    transaction.Publish((b"module",), (A,)),
-    transaction.MakeMoveVec(None, ()),
-    transaction.MakeMoveVec(SUI, (IN,)),
-    transaction.Upgrade((b"module",), (A,), B, IN),
-)
-JWK = system.ActiveJwk("iss", "kid", "RSA", "AQAB", "n", "RS256", 3)
-CHANGE_EPOCH = system.ChangeEpoch(1, 2, 3, 4, 5, 6, 7, (system.SystemPackage(1, (b"m",), (A,)),))
-STEPS = (
-    CHANGE_EPOCH, system.AuthenticatorStateCreate(), system.AuthenticatorStateExpire(1, 2),
-    system.RandomnessStateCreate(), system.DenyListStateCreate(), system.BridgeStateCreate(A),
-    system.BridgeCommitteeInit(3),
-    system.StoreExecutionTimes(system.ExecutionTimes((
-        (system.ObservedCall(A, "m", "f", (SUI,)), ((bytes(96), (1, 2)),)), (system.ObservedUpgrade(), ()),
-    ))),
-    system.AccumulatorRootCreate(), system.CoinRegistryCreate(), system.DisplayRegistryCreate(),
-    system.AddressAliasStateCreate(), system.WriteAccumulatorStorageCost(9), system.ForwardingAddressRegistryCreate(),
-)  # fmt: skip
-MOVE = MoveObject(GasCoinType(), True, 4, A + (5).to_bytes(8, "little"))
-PACKAGE = MovePackage(
-    A, 1, (("one", b"code"), ("two", b"more")), (TypeOrigin("one", "T", A),), ((B, UpgradeInfo(A, 2)),)
-)
-KINDS: tuple[Any, ...] = (
-    transaction.Programmable(INPUTS, COMMANDS), CHANGE_EPOCH,
-    system.Genesis((system.GenesisObject(MOVE, OWNERS[0]), system.GenesisObject(PACKAGE, OWNERS[3]))),
-    system.CommitPrologueV1(1, 2, 3), system.AuthenticatorStateUpdate(1, 2, (JWK,), 3),
-    system.EndOfEpochTransaction(STEPS), system.RandomnessStateUpdate(1, 2, b"random", 3),
-    system.CommitPrologueV2(1, 2, 3, A),
-    system.CommitPrologueV3(1, 2, None, 3, A, system.CancelledV1(((A, ((B, 2),)),))),
-    system.CommitPrologueV4(1, 2, 5, 3, A, system.CancelledV2(((A, (((B, 2), 3),)),)), B),
-    transaction.ProgrammableSystem(INPUTS[:1], ()),
-)  # fmt: skip
 
 
 @pytest.mark.parametrize("number", range(11))
