@@ -9,6 +9,7 @@ import typer
 from . import (
     attestation_commands,
     bench_commands,
+    checkpoint_commands,
     instance_commands,
     key_commands,
     move_commands,
@@ -41,6 +42,7 @@ run_commands.add_to(app)
 app.add_typer(key_commands.app, name="key")
 app.add_typer(receipt_commands.app, name="receipt")
 app.add_typer(attestation_commands.app, name="attestation")
+app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(move_commands.app, name="move")
 app.add_typer(bench_commands.app, name="bench")
 

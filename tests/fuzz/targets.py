@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fuzz import attestation_targets, chain_targets, file_targets, log_targets, protocol_targets
+from fuzz import attestation_targets, chain_targets, file_targets, light_targets, log_targets, protocol_targets
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -11,4 +11,5 @@ TARGETS: dict[str, Target] = {
     **log_targets.TARGETS,
     **file_targets.TARGETS,
     **chain_targets.TARGETS,
+    **light_targets.TARGETS,
 }
