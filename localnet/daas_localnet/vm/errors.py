@@ -203,6 +203,12 @@ class LocalError(LinkError):
     check = "local"
 
 
+class BorrowError(LinkError):
+    """A reference is used, or what it points to is, in a way that the borrow checker forbids."""
+
+    check = "borrow"
+
+
 class FlowError(LinkError):
     """Code that runs past the end of the function, or is too much."""
 

@@ -2,7 +2,7 @@
 
 Invariant: `call` returns the results or raises `ExecutionFailure`, whatever the code does; nothing else comes out of
 it, and after a failure no value of that execution may be used. A function is compiled when it is first called; `verify`
-compiles none and checks them all.
+compiles none and checks them all: a module is verified once, before anything of it runs.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ class Machine:
             declarations.check(module)
             for index, one in enumerate(module.module.functions):
                 if one.code is not None:
-                    translate(module.function_at(index), self._costs)
+                    translate(module.function_at(index), self._costs, references=True)
         except RecursionError:
             raise TypeSizeError(module.place, "types that are less nested", "more") from None
 

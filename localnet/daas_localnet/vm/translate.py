@@ -17,7 +17,7 @@ from typing import Any
 from daas_chain.bytecode_code import Instruction
 from daas_chain.bytecode_types import Kind
 
-from . import values
+from . import borrows, values
 from .declarations import check_type
 from .errors import (
     AbortSignal,
@@ -100,9 +100,9 @@ class Translation:
         return made, names
 
 
-def translate(function: LinkedFunction, costs: Mapping[int, int]) -> Translation:
-    """Checks and translates a function that is not native. Raises LinkError."""
-    return _Translator(function, costs).run()
+def translate(function: LinkedFunction, costs: Mapping[int, int], *, references: bool = False) -> Translation:
+    """Checks and translates a function that is not native, by the rules of references too if asked. Raises LinkError."""
+    return _Translator(function, costs).run(references)
 
 
 class _Translator:
@@ -141,8 +141,10 @@ class _Translator:
                 found.append(start)
         return found
 
-    def run(self) -> Translation:
+    def run(self, references: bool) -> Translation:
         bodies = [self._body(start) for start in self.leaves]
+        if references:
+            borrows.check(self.function, self.flow, self.made.locals)
         lines: list[tuple[str, int]] = []
         arguments = "".join(f", L{index}" for index in range(len(self.function.parameters)))
         lines.append((f"def f(run, types, depth{arguments}):", 0))
