@@ -1,4 +1,4 @@
-"""Promises: no module makes the virtual machine do anything but refuse it, run it within its budget, or fail by name."""
+"""Promises: no module makes the virtual machine do anything but refuse it, run it in its budget or fail by name."""
 
 from __future__ import annotations
 

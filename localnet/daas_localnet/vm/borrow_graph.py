@@ -1,8 +1,8 @@
 """Which references exist at a point of a program, and which of them were made from which.
 
-Invariant: an edge from one reference to another with a path says that the other may point there: at that path inside what
-the first points to (strong), or anywhere below it (weak). Node ROOT is the frame with its locals. No reference that is
-alive points anywhere that the edges do not say.
+Invariant: an edge from one reference to another with a path says that the other may point there: at that path inside
+what the first points to (strong), or anywhere below it (weak). Node ROOT is the frame with its locals. No reference that
+is alive points anywhere that the edges do not say.
 Source: the idea of move-borrow-graph in MystenLabs/sui.
 """
 
@@ -20,8 +20,8 @@ Edge = tuple[tuple[Label, ...], bool]
 """Path, and whether it is all of it (strong)."""
 
 
-WORK_MAX = 300_000
-"""Edges made or copied for one function; the busiest one of contract and framework needs a few thousand."""
+WORK_MAX = 100_000
+"""Edges made or copied for one function; the busiest one of contract and framework needs some hundreds."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,9 @@ class BorrowGraph:
     def copy(self) -> BorrowGraph:
         self.work.take(1 + sum(len(found) for inner in self.edges.values() for found in inner.values()))
         edges = {one: {child: set(paths) for child, paths in inner.items()} for one, inner in self.edges.items()}
-        return BorrowGraph(self.work, dict(self.mutable), edges, {one: set(inner) for one, inner in self.parents.items()})
+        return BorrowGraph(
+            self.work, dict(self.mutable), edges, {one: set(inner) for one, inner in self.parents.items()}
+        )
 
     def add(self, parent: int, child: int, edge: Edge) -> None:
         self.work.take(1)

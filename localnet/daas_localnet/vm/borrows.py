@@ -1,7 +1,7 @@
 """The rules of references, checked for a function whose types have been checked.
 
 Invariant: in code that passes, nothing is written, moved or overwritten while a reference into it is alive that could
-see it, no reference outlives the local it points into, and no two mutable references to the same place can both be used.
+see it, no reference outlives the local it points into, and no two mutable references to a place can both be used.
 So the host's aliases of a value are never seen by the program.
 Source: the rules of move-bytecode-verifier/src/reference_safety in MystenLabs/sui.
 """
@@ -24,10 +24,7 @@ _TEMPORARY = 1_000
 """Numbers of references on the stack; those in locals have the local's number and one."""
 PASSES_MAX = 10_000
 """Blocks looked at in one function: more than any that comes from a compiler, and an end for all others."""
-_TWO = frozenset(
-    (Op.ADD, Op.SUB, Op.MUL, Op.MOD, Op.DIV, Op.BIT_OR, Op.BIT_AND, Op.XOR, Op.OR, Op.AND, Op.LT, Op.GT, Op.LE, Op.GE)
-    + (Op.SHL, Op.SHR)
-)
+_TWO = frozenset(range(Op.ADD, Op.AND + 1)) | frozenset((Op.LT, Op.GT, Op.LE, Op.GE, Op.SHL, Op.SHR))
 _NONE = frozenset(
     (Op.NOT, Op.NOP, Op.CAST_U8, Op.CAST_U16, Op.CAST_U32, Op.CAST_U64, Op.CAST_U128, Op.CAST_U256, Op.BRANCH)
 )
@@ -357,15 +354,23 @@ class _Checker:
 
 
 _GENERIC_VARIANTS = frozenset(
-    (Op.PACK_VARIANT_GENERIC, Op.UNPACK_VARIANT_GENERIC)
-    + (Op.UNPACK_VARIANT_GENERIC_IMM_REF, Op.UNPACK_VARIANT_GENERIC_MUT_REF)
+    (
+        Op.PACK_VARIANT_GENERIC,
+        Op.UNPACK_VARIANT_GENERIC,
+        Op.UNPACK_VARIANT_GENERIC_IMM_REF,
+        Op.UNPACK_VARIANT_GENERIC_MUT_REF,
+    )
 )
 _FIELDS = frozenset(
-    (Op.MUT_BORROW_FIELD, Op.IMM_BORROW_FIELD, Op.MUT_BORROW_FIELD_GENERIC, Op.IMM_BORROW_FIELD_GENERIC)
-    + (Op.UNPACK_VARIANT_IMM_REF, Op.UNPACK_VARIANT_MUT_REF)
-    + (Op.UNPACK_VARIANT_GENERIC_IMM_REF, Op.UNPACK_VARIANT_GENERIC_MUT_REF)
+    (
+        Op.MUT_BORROW_FIELD,
+        Op.IMM_BORROW_FIELD,
+        Op.MUT_BORROW_FIELD_GENERIC,
+        Op.IMM_BORROW_FIELD_GENERIC,
+        Op.UNPACK_VARIANT_IMM_REF,
+        Op.UNPACK_VARIANT_MUT_REF,
+        Op.UNPACK_VARIANT_GENERIC_IMM_REF,
+        Op.UNPACK_VARIANT_GENERIC_MUT_REF,
+    )
 )
-_VECTORS = frozenset(
-    (Op.VEC_PACK, Op.VEC_UNPACK, Op.VEC_LEN, Op.VEC_IMM_BORROW, Op.VEC_MUT_BORROW, Op.VEC_PUSH_BACK, Op.VEC_POP_BACK)
-    + (Op.VEC_SWAP,)
-)
+_VECTORS = frozenset(range(Op.VEC_PACK, Op.VEC_SWAP + 1))

@@ -1,8 +1,8 @@
 """A function of Move as a function of the host.
 
 Invariant: the code made does what the instructions do, block by block, and pays for each block before it runs it;
-each of its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports. It calls
-nothing but the names in `_GLOBALS`, its own constants and the functions it is linked to.
+each of its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports.
+It calls nothing but the names in `_GLOBALS`, its own constants and the functions it is linked to.
 
 Shape: `f(run, types, depth, L0, L1, ...)` with the arguments as first locals; blocks that are jumped to are found by
 halving (`b < n`), the others follow the one block that leads to them.
@@ -101,7 +101,7 @@ class Translation:
 
 
 def translate(function: LinkedFunction, costs: Mapping[int, int], *, references: bool = False) -> Translation:
-    """Checks and translates a function that is not native, by the rules of references too if asked. Raises LinkError."""
+    """Checks and translates a function that is not native, by the rules of references if asked. Raises LinkError."""
     return _Translator(function, costs).run(references)
 
 
