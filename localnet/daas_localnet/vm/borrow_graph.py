@@ -1,8 +1,8 @@
 """Which references exist at a point of a program, and which of them were made from which.
 
 Invariant: an edge from one reference to another with a path says that the other may point there: at that path inside
-what the first points to (strong), or anywhere below it (weak). Node ROOT is the frame with its locals. No reference that
-is alive points anywhere that the edges do not say.
+what the first points to (strong), or anywhere below it (weak). ROOT is the frame with its locals. No reference that is
+alive points anywhere that the edges do not say.
 Source: the idea of move-borrow-graph in MystenLabs/sui.
 """
 
