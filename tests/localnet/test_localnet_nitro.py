@@ -1,4 +1,4 @@
-"""Promises: `load_nitro_attestation` accepts what the chain's native accepts, under the root that the network is given."""
+"""Promises: `load_nitro_attestation` accepts what the chain's native does, under the root that the network is given."""
 
 from __future__ import annotations
 

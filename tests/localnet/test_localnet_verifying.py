@@ -51,10 +51,13 @@ JOIN = code(
 """f1: puts a coin into another."""
 
 
+def _execution() -> Execution:
+    return Execution(ExtensionContext(MemoryRuntime(), TransactionContext(bytes(32), bytes(32))), 100_000)
+
+
 def run(*functions: Assembled, arguments: tuple[object, ...] = ()) -> tuple[object, ...]:
     machine = verified(*functions)
-    execution = Execution(ExtensionContext(MemoryRuntime(), TransactionContext(bytes(32), bytes(32))), 100_000)
-    return machine.call(execution, machine.world.module(HOME, "hand").function("f0"), (), list(arguments))
+    return machine.call(_execution(), machine.world.module(HOME, "hand").function("f0"), (), list(arguments))
 
 
 BROKEN = {
@@ -483,6 +486,16 @@ def test_what_no_compiler_makes_is_refused(name: str) -> None:
     error, broken = REFUSED[name]
     with pytest.raises(error):
         verified(broken)
+
+
+def test_functions_that_do_the_same_fail_each_in_its_own_place() -> None:
+    failing = code("ld_u64 7; abort")
+    machine = verified(failing, failing)
+    for index in (0, 1, 0):
+        with pytest.raises(ExecutionFailure) as raised:
+            machine.call(_execution(), machine.world.module(HOME, "hand").function(f"f{index}"), (), [])
+        assert raised.value.location is not None
+        assert raised.value.location.function == index
 
 
 def test_a_loop_ends_with_its_budget() -> None:
