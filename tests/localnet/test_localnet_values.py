@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from daas_chain.bytecode_types import Kind
 from daas_localnet.vm import codec, pure
-from daas_localnet.vm.errors import MismatchError, MissingError, Signal
+from daas_localnet.vm.errors import LinkError, MismatchError, MissingError, Signal
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.library import Library
 from daas_localnet.vm.natives.keccak import keccak256
 from daas_localnet.vm.publishing import with_address
 from daas_localnet.vm.runtime import ExtensionContext, MemoryRuntime, TransactionContext
 from daas_localnet.vm.tags import original_name, type_tag
+from daas_localnet.vm.type_tags import parse_type, read_type
 from daas_localnet.vm.types import LEAVES, U8, U64, WIDTHS, Type, struct, vector
 from daas_localnet.vm.world import Package
 from daas_protocol.bcs import BcsError
@@ -132,6 +133,52 @@ def test_types_have_the_tags_and_names_of_the_chain() -> None:
         b"\x06\x07" + address(2) + b"\x04coin\x04Coin\x01\x07" + address(2) + b"\x03sui\x03SUI\x00"
     )
     assert original_name(coin) == f"{2:064x}::coin::Coin<{2:064x}::sui::SUI>"
+
+
+def test_types_are_read_back_from_tags_and_text_and_nothing_else_is() -> None:
+    world = machine().world
+
+    def original(stored: bytes) -> bytes:
+        return stored
+
+    texts = [
+        "u8",
+        "vector<vector<address>>",
+        "0x2::coin::Coin<0x2::sui::SUI>",
+        "0x2::table::Table<u64, vector<0x1::option::Option<bool>>>",
+        f"0x{DAAS.hex()}::enclave::Enclave",
+    ]
+    for written in texts:
+        type_ = parse_type(written, world, original)
+        assert read_type(type_tag(type_), world, original) == type_
+        assert parse_type(str(type_), world, original) == type_
+        for end in range(len(type_tag(type_))):
+            with pytest.raises(BcsError):
+                read_type(type_tag(type_)[:end], world, original)
+    wrong = [
+        "",
+        "u9",
+        "vector",
+        "vector<u8",
+        "0x2::coin::Coin",
+        "0x2::coin::Coin<u8,u8>",
+        "0x2::coin::None",
+        "0x77::a::B",
+    ]
+    wrong += [
+        "0x2::coin::Coin<0x2::sui::SUI>>",
+        "0x2::table::Table<0x2::sui::SUI, u8>",
+        "&u8",
+        "vector<" * 70 + "u8" + ">" * 70,
+        "u8" * 3_000,
+    ]
+    for written in wrong:
+        with pytest.raises(LinkError):
+            parse_type(written, world, original)
+    with pytest.raises(BcsError):
+        read_type(b"\x06" * 70 + b"\x01", world, original)
+    with pytest.raises(BcsError):
+        read_type(b"\x0b", world, original)
 
 
 def test_a_module_gets_its_packages_address_and_nothing_else_changes() -> None:

@@ -47,6 +47,10 @@ class Library:
         package = self.package(storage_id)
         return {**package.linkage, package.original_id: storage_id}
 
+    def original(self, storage_id: bytes) -> bytes:
+        """The id of a package's first version. Raises MissingError."""
+        return self.package(storage_id).original_id
+
     def machine(self, linkage: Mapping[bytes, bytes]) -> Machine:
         """The machine for these versions. Raises MissingError, MismatchError."""
         key = tuple(sorted(linkage.items()))
