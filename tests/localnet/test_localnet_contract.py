@@ -123,6 +123,8 @@ def test_ids_of_dynamic_fields_are_those_of_the_real_network() -> None:
     fresh = machine().world.module(address(2), "tx_context").function("fresh_object_address")
     ids = [hashlib.blake2b(b"\xf1" + digest + n.to_bytes(8, "little"), digest_size=32).digest() for n in range(2)]
     assert [machine().call(made, fresh, (), [context()])[0] for _ in range(2)] == ids
+    function = machine().world.module(address(2), "tx_context").function("digest")
+    assert machine().call(made, function, (), [made.context.transaction.value()]) == (bytearray(digest),)
 
 
 def test_a_native_that_is_not_there_is_named() -> None:
