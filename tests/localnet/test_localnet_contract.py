@@ -10,8 +10,8 @@ import pytest
 
 from daas_attestation.anchor import AwsAnchor
 from daas_chain.abort import decode_abort
-from daas_localnet.vm import codec
-from daas_localnet.vm.errors import ExecutionFailure, FailureKind
+from daas_localnet.vm import borrows, codec
+from daas_localnet.vm.errors import ExecutionFailure, FailureKind, FreshIdError
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.runtime import ExtensionContext, MemoryRuntime, TransactionContext
 from daas_localnet.vm.tags import struct_tag
@@ -165,3 +165,12 @@ def test_the_type_of_an_object_says_where_it_was_defined() -> None:
     enclave = struct(machine().world.module(DAAS, "enclave").own_datatype("Enclave"))
     assert isinstance(enclave, Type)
     assert struct_tag(enclave) == DAAS + b"\x07enclave\x07Enclave\x00"
+
+
+def test_an_object_whose_uid_was_not_made_for_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If `object::new` were any other function, its result would be no new id: every function that makes an object."""
+    linked = machine().world.module(DAAS, "enclave")
+    machine().verify(linked)
+    monkeypatch.setattr(borrows, "MAKE_IDS", borrows.MAKE_IDS - {("object", "new")})
+    with pytest.raises(FreshIdError, match="enclave::create_slot"):
+        machine().verify(linked)

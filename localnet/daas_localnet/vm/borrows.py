@@ -1,9 +1,11 @@
-"""The rules of references, checked for a function whose types have been checked.
+"""The rules of references and of new ids, checked for a function whose types have been checked.
 
 Invariant: in code that passes, nothing is written, moved or overwritten while a reference into it is alive that could
 see it, no reference outlives the local it points into, and no two mutable references to a place can both be used.
-So the host's aliases of a value are never seen by the program.
-Source: the rules of move-bytecode-verifier/src/reference_safety in MystenLabs/sui.
+So the host's aliases of a value are never seen by the program. An object is made with a UID that was made in the same
+function and has been nowhere else.
+Source: the rules of move-bytecode-verifier/src/reference_safety and of sui-verifier's id_leak_verifier in
+MystenLabs/sui.
 """
 
 from __future__ import annotations
@@ -11,15 +13,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from daas_chain.bytecode_code import Instruction
-from daas_chain.bytecode_types import Kind
+from daas_chain.bytecode_types import Ability, Kind
 
 from .borrow_graph import ROOT, BorrowGraph, Label, Work
-from .errors import BorrowError, FlowError
+from .declarations import SYSTEM
+from .errors import BorrowError, FlowError, FreshIdError
 from .flow import Block, Flow
 from .opcodes import Op
 from .types import Type
 from .world import LinkedFunction
 
+FRESH = -1
+"""On the stack: a UID that was made and has not been in an object yet."""
+FRAMEWORK = (2).to_bytes(32, "big")
+MAKE_IDS = frozenset((("object", "new"), ("object", "new_uid_from_hash"), ("derived_object", "claim")))
+"""The functions that make UIDs (id_leak_verifier)."""
 _TEMPORARY = 1_000
 """Numbers of references on the stack; those in locals have the local's number and one."""
 PASSES_MAX = 10_000
@@ -36,16 +44,19 @@ _ONE_MORE = frozenset(
 class _State:
     """References at a point of the program: in locals, and in the graph."""
 
-    def __init__(self, graph: BorrowGraph, locals_: dict[int, int]) -> None:
+    def __init__(self, graph: BorrowGraph, locals_: dict[int, int], fresh: frozenset[int] = frozenset()) -> None:
         self.graph = graph
         self.locals = locals_
+        self.fresh = fresh
+        """Locals that hold a UID that nothing has had yet."""
 
     def copy(self) -> _State:
-        return _State(self.graph.copy(), dict(self.locals))
+        return _State(self.graph.copy(), dict(self.locals), self.fresh)
 
     def joined(self, other: _State) -> _State:
         """What holds where two ways meet: references that both have, edges that one has."""
         mine, theirs = self.copy(), other.copy()
+        mine.fresh &= theirs.fresh
         for one, rest in ((mine, theirs), (theirs, mine)):
             for local in [local for local in one.locals if local not in rest.locals]:
                 one.graph.release(one.locals.pop(local))
@@ -54,15 +65,14 @@ class _State:
         return mine
 
     def same(self, other: _State) -> bool:
-        return self.locals == other.locals and set(self.graph.all()) == set(other.graph.all())
+        return (self.locals, self.fresh) == (other.locals, other.fresh) and set(self.graph.all()) == set(
+            other.graph.all()
+        )
 
 
 def check(function: LinkedFunction, flow: Flow, locals_: Sequence[Type]) -> None:
     """Raises BorrowError."""
-    if not any(one.reference for one in locals_) and not any(
-        one.opcode in (Op.MUT_BORROW_LOC, Op.IMM_BORROW_LOC) or one.opcode in (Op.CALL, Op.CALL_GENERIC)
-        for one in flow.instructions
-    ):
+    if not any(one.reference for one in locals_) and not any(one.opcode in _NEEDED for one in flow.instructions):
         return
     _Checker(function, flow, locals_).run()
 
@@ -115,7 +125,8 @@ class _Checker:
         names = {ROOT: ROOT, **{reference: local + 1 for local, reference in self.state.locals.items()}}
         for left in [one for one in graph.mutable if one not in names]:
             graph.release(left)
-        return _State(graph.renamed(names), {local: local + 1 for local in self.state.locals})
+        locals_ = {local: local + 1 for local in self.state.locals}
+        return _State(graph.renamed(names), locals_, self.state.fresh)
 
     def _require(self, allowed: bool, expected: str, actual: str) -> None:
         if not allowed:
@@ -137,7 +148,7 @@ class _Checker:
 
     def _drop(self, references: Sequence[int | None]) -> None:
         for one in references:
-            if one is not None:
+            if one is not None and one != FRESH:
                 self.state.graph.release(one)
 
     def _reference(self) -> int:
@@ -189,17 +200,23 @@ class _Checker:
                 self.stack.append(state.locals.pop(local))
             case Op.MOVE_LOC:
                 self._require(not graph.borrowed(ROOT, label), "a local to move", "a borrowed one")
-                self.stack.append(None)
+                self.stack.append(FRESH if local in state.fresh else None)
+                state.fresh -= {local}
             case Op.ST_LOC:
                 if held is not None:
                     graph.release(state.locals.pop(local))
                 else:
                     self._require(not graph.borrowed(ROOT, label), "a local to set", "a borrowed one")
                 (value,) = self._pop()
-                if value is not None:
+                state.fresh -= {local}
+                if value == FRESH:
+                    state.fresh |= {local}
+                elif value is not None:
                     state.locals[local] = value
             case _:
                 mutable = opcode is Op.MUT_BORROW_LOC
+                if mutable:
+                    state.fresh -= {local}
                 allowed = mutable or not graph.borrowed(ROOT, label, mutably=True)
                 self._require(allowed, "a local to borrow", "one borrowed mutably")
                 made = self._new(mutable)
@@ -250,13 +267,14 @@ class _Checker:
         handle = one.operand if one.opcode == Op.CALL else self.module.function_instances[one.operand].of
         target = self.function.owner.target(handle)
         graph = self.state.graph
-        given = [reference for reference in self._pop(len(target.parameters)) if reference is not None]
+        given = [one for one in self._pop(len(target.parameters)) if one is not None and one != FRESH]
         for reference in given:
             if graph.mutable[reference]:
                 self._require(not graph.borrowed(reference), "a mutable reference to give away", "a borrowed one")
         for type_ in target.returns:
             if not type_.reference:
-                self.stack.append(None)
+                made_here = (target.owner.name, target.name) in MAKE_IDS and target.owner.address == FRAMEWORK
+                self.stack.append(FRESH if made_here else None)
                 continue
             mutable = type_.kind is Kind.MUTABLE_REFERENCE
             made = self._new(mutable)
@@ -274,7 +292,7 @@ class _Checker:
         self._require(not graph.borrowed(ROOT), "a frame that nothing points into", "a reference to a local")
         returned = self._pop(len(self.function.returns))
         for one in returned:
-            if one is not None and graph.mutable[one]:
+            if one is not None and one != FRESH and graph.mutable[one]:
                 self._require(not graph.borrowed(one), "a mutable reference to return", "a borrowed one")
         self._drop(returned)
 
@@ -339,20 +357,30 @@ class _Checker:
                 graph.release(frozen)
                 self.stack.append(made)
             case Op.PACK | Op.UNPACK:
-                self._pack(opcode is Op.PACK, len(module.structs[one.operand].fields or ()))
+                self._struct(opcode is Op.PACK, one.operand)
             case Op.PACK_GENERIC | Op.UNPACK_GENERIC:
-                index = module.struct_instances[one.operand].of
-                self._pack(opcode is Op.PACK_GENERIC, len(module.structs[index].fields or ()))
+                self._struct(opcode is Op.PACK_GENERIC, module.struct_instances[one.operand].of)
             case _:
                 owner, tag = self._variant_of(opcode, one.operand)
                 packs = opcode in (Op.PACK_VARIANT, Op.PACK_VARIANT_GENERIC)
                 self._pack(packs, len(module.enums[owner].variants[tag].fields))
+
+    def _struct(self, packs: bool, index: int) -> None:
+        struct = self.module.structs[index]
+        fields = len(struct.fields or ())
+        is_object = Ability.KEY in self.module.datatype_handles[struct.handle].abilities
+        # The framework itself makes the objects whose ids are fixed.
+        if packs and is_object and self.function.owner.address not in SYSTEM and self.stack[-fields] != FRESH:
+            raise FreshIdError(f"{self.function.place}:{self.offset}", "a new UID in a new object", "another one")
+        self._pack(packs, fields)
 
     def _pack(self, packs: bool, fields: int) -> None:
         self._pop(fields if packs else 1)
         self._values(1 if packs else fields)
 
 
+_NEEDED = frozenset((Op.MUT_BORROW_LOC, Op.IMM_BORROW_LOC, Op.CALL, Op.CALL_GENERIC, Op.PACK, Op.PACK_GENERIC))
+"""A function with none of these, and no reference, has nothing to be checked."""
 _GENERIC_VARIANTS = frozenset(
     (
         Op.PACK_VARIANT_GENERIC,

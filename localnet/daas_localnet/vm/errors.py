@@ -213,6 +213,12 @@ class BorrowError(LinkError):
     check = "borrow"
 
 
+class FreshIdError(LinkError):
+    """An object is made with a UID that was not made for it."""
+
+    check = "fresh-id"
+
+
 class FlowError(LinkError):
     """Code that runs past the end of the function, or is too much."""
 
