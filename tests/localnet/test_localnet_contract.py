@@ -10,8 +10,8 @@ import pytest
 
 from daas_attestation.anchor import AwsAnchor
 from daas_chain.abort import decode_abort
-from daas_localnet.vm import codec
-from daas_localnet.vm.errors import ExecutionFailure, FailureKind
+from daas_localnet.vm import borrows, codec
+from daas_localnet.vm.errors import ExecutionFailure, FailureKind, FreshIdError
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.runtime import ExtensionContext, MemoryRuntime, TransactionContext
 from daas_localnet.vm.tags import struct_tag
@@ -123,6 +123,8 @@ def test_ids_of_dynamic_fields_are_those_of_the_real_network() -> None:
     fresh = machine().world.module(address(2), "tx_context").function("fresh_object_address")
     ids = [hashlib.blake2b(b"\xf1" + digest + n.to_bytes(8, "little"), digest_size=32).digest() for n in range(2)]
     assert [machine().call(made, fresh, (), [context()])[0] for _ in range(2)] == ids
+    function = machine().world.module(address(2), "tx_context").function("digest")
+    assert machine().call(made, function, (), [made.context.transaction.value()]) == (bytearray(digest),)
 
 
 def test_a_native_that_is_not_there_is_named() -> None:
@@ -163,3 +165,12 @@ def test_the_type_of_an_object_says_where_it_was_defined() -> None:
     enclave = struct(machine().world.module(DAAS, "enclave").own_datatype("Enclave"))
     assert isinstance(enclave, Type)
     assert struct_tag(enclave) == DAAS + b"\x07enclave\x07Enclave\x00"
+
+
+def test_an_object_whose_uid_was_not_made_for_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If `object::new` were any other function, its result would be no new id: every function that makes an object."""
+    linked = machine().world.module(DAAS, "enclave")
+    machine().verify(linked)
+    monkeypatch.setattr(borrows, "MAKE_IDS", borrows.MAKE_IDS - {("object", "new")})
+    with pytest.raises(FreshIdError, match="enclave::create_slot"):
+        machine().verify(linked)

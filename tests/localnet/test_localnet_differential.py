@@ -1,5 +1,5 @@
-"""Promises: our virtual machine and the real one give the same value for the same program, or fail with the same code in
-the same module; and the comparison sees a difference when there is one."""
+"""Promises: our virtual machine and the real one give the same value for the same program, or fail with the same code
+in the same module; and the comparison sees a difference when there is one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Promises: no module makes the virtual machine do anything but refuse it, run it within its budget, or fail by name."""
+"""Promises: no module makes the virtual machine do anything but refuse it, run it in its budget or fail by name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from daas_localnet.vm.world import Package, World
 from support.move_mutants import fitting, mutant, value
 from support.move_world import DAAS, USER, built, framework, published
 
-MUTANTS = int(os.environ.get("DAAS_MUTANTS", "1500"))
+MUTANTS = int(os.environ.get("LOCALNET_MUTANTS", "600"))
 BUDGET = 20_000
 SHORT = ("pcr", "wire", "grant", "merkle", "heads", "params", "queue", "binding")
 

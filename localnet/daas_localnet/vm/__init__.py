@@ -8,14 +8,16 @@ Checked before code runs: what the reader checks (indices, tables, names); handl
 friends; types, abilities and arity of every instruction; a balanced stack in each block; that locals have a value when
 they are read and that nothing is lost that may not be dropped; abilities, phantom parameters and finiteness of
 datatypes; `id: UID` first in objects; that events and private transfers are of the caller's own types; natives in the
-framework only.
+framework only. References too: that nothing is written, moved or overwritten while a reference into it is alive, that
+none outlives its local, and that no two mutable ones to a place can both be used.
 
-Not checked, where Sui's verifier does: that references are used as the borrow checker asks (code made by hand can keep
-a reference into a value that it has moved away, and so see or change it in its new place); that a UID in a new object is
-fresh and not of another one (id_leak_verifier); that one-time witnesses are made by the system alone
-(one_time_witness_verifier); the shape of `init` and of `entry` functions; loops' depth and the metered limits of verification
-itself; compatibility of an upgrade. Of the compiler's own output all of this holds; modules from anywhere else are
-accepted by this network for development only.
+A new object has a UID that was made for it.
 
-Where to start: `world` (packages, linking), `translate` (code), `machine` (running, failures), `natives`, `runtime` (objects).
+Not checked, where Sui's verifier does: that one-time witnesses are made by the system alone
+(one_time_witness_verifier); the shape of `init` and of `entry` functions; loops' depth and the metered limits of
+verification itself; cycles of modules and of generic instantiations (the depth of types ends those when they run);
+compatibility of an upgrade. Of the compiler's own output all of this holds; modules from anywhere else are accepted by
+this network for development only.
+
+Where to start: `world` (packages, linking), `translate` (code), `machine` (running, failures), `natives`, `runtime`.
 """

@@ -1,8 +1,8 @@
 """What is asked of a module's declarations before any of its code is looked at.
 
 Invariant: after `check` no datatype has an ability that one of its fields does not support, phantom parameters stay
-phantom, type parameters exist and type arguments have the abilities that are asked of them, objects begin with their UID
-and nothing but the framework has native functions.
+phantom, type parameters exist and type arguments have the abilities that are asked of them, objects begin with their
+UID and nothing but the framework has native functions.
 """
 
 from __future__ import annotations

@@ -53,7 +53,10 @@ class Location:
 
 
 class ExecutionFailure(Exception):
-    """A program has failed. `code`: the abort code, or the minor status of a vector operation."""
+    """A program has failed. `code`: the abort code, or the minor status of a vector operation.
+
+    `called_at`: the call, in the function above, of the function that failed.
+    """
 
     def __init__(
         self, kind: FailureKind, status: Status, location: Location | None, code: int | None = None, detail: str = ""
@@ -66,6 +69,7 @@ class ExecutionFailure(Exception):
         self.location = location
         self.code = code
         self.detail = detail
+        self.called_at: Location | None = None
 
 
 class Signal(Exception):
@@ -201,6 +205,18 @@ class LocalError(LinkError):
     """A local is read when it may be empty: never set, or moved out."""
 
     check = "local"
+
+
+class BorrowError(LinkError):
+    """A reference is used, or what it points to is, in a way that the borrow checker forbids."""
+
+    check = "borrow"
+
+
+class FreshIdError(LinkError):
+    """An object is made with a UID that was not made for it."""
+
+    check = "fresh-id"
 
 
 class FlowError(LinkError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import OutOfGasSignal
-from .limits import BUDGET, BYTES_PER_UNIT
+from .limits import BUDGET, BYTES_PER_UNIT, ENCODED_BYTES_PER_UNIT
 
 if TYPE_CHECKING:
     from .runtime import ExtensionContext
@@ -31,6 +31,10 @@ class Execution:
         self.left -= amount
         if self.left < 0:
             raise OutOfGasSignal
+
+    def charge_encoding(self, kind: str, base: int, length: int) -> None:
+        """A native that makes `length` bytes of BCS: item by item, where hashing takes them at once."""
+        self.charge(kind, base + length // ENCODED_BYTES_PER_UNIT)
 
     def charge_bytes(self, kind: str, base: int, length: int) -> None:
         """A native that looks at `length` bytes."""

@@ -28,5 +28,7 @@ RECURSION = 5_000
 """Frames of the host: one for each Move call, two for each level of a value, and room for the caller's own."""
 BYTES_PER_UNIT = 32
 """Bytes copied, hashed or encoded for one unit of work: no program can fill the host's memory within BUDGET."""
+ENCODED_BYTES_PER_UNIT = 8
+"""Bytes of BCS made for one unit of work."""
 WORLDS_KEPT = 32
 """Linked sets of packages kept in memory."""

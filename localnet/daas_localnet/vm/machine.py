@@ -2,7 +2,7 @@
 
 Invariant: `call` returns the results or raises `ExecutionFailure`, whatever the code does; nothing else comes out of
 it, and after a failure no value of that execution may be used. A function is compiled when it is first called; `verify`
-compiles none and checks them all.
+compiles none and checks them all: a module is verified once, before anything of it runs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import CodeType, MappingProxyType, TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
 
 from . import declarations
@@ -74,7 +74,8 @@ class Machine:
         self.world = world
         self._costs = costs
         self._compiled: dict[LinkedFunction, Callable[..., Any]] = {}
-        self._places: dict[CodeType, _Place] = {}
+        # By identity: functions that do the same have equal code.
+        self._places: dict[int, _Place] = {}
         # One frame of the host for each Move call and two for each level of a value.
         if sys.getrecursionlimit() < RECURSION:
             sys.setrecursionlimit(RECURSION)
@@ -98,7 +99,10 @@ class Machine:
         except ExecutionFailure:
             raise
         except Exception as problem:
-            raise self._failure(problem) from problem
+            failure = self._failure(problem)
+            above, line = self._innermost(problem.__traceback__, 1)
+            failure.called_at = above.location(line) if above is not None else None
+            raise failure from problem
         if len(function.returns) == 1:
             return (found,)
         return found if function.returns else ()
@@ -109,7 +113,7 @@ class Machine:
             declarations.check(module)
             for index, one in enumerate(module.module.functions):
                 if one.code is not None:
-                    translate(module.function_at(index), self._costs)
+                    translate(module.function_at(index), self._costs, references=True)
         except RecursionError:
             raise TypeSizeError(module.place, "types that are less nested", "more") from None
 
@@ -126,7 +130,7 @@ class Machine:
         call, globals_ = made.compile(stubs)
         names["globals"] = globals_
         opcodes = bytes(one.opcode for one in made.instructions)
-        self._places[call.__code__] = _Place(function, made.offsets, opcodes, made.heights)
+        self._places[id(call.__code__)] = _Place(function, made.offsets, opcodes, made.heights)
         return call
 
     def _stub(self, names: dict[str, Any], name: str, function: LinkedFunction) -> Callable[..., Any]:
@@ -184,7 +188,7 @@ class Machine:
         """Where the innermost function was, or the one so many calls above it."""
         found: list[tuple[_Place, int]] = []
         while trace is not None:
-            place = self._places.get(trace.tb_frame.f_code)
+            place = self._places.get(id(trace.tb_frame.f_code))
             if place is not None:
                 found.append((place, trace.tb_lineno))
             trace = trace.tb_next

@@ -62,6 +62,10 @@ class TransactionContext:
     gas_budget: int = 0
     sponsor: bytes | None = None
 
+    def value(self) -> list[Any]:
+        """The `TxContext` that functions take; its `digest` is read from here, everything else from natives."""
+        return [self.sender, bytearray(self.digest), self.epoch, self.epoch_timestamp_ms, 0]
+
 
 class ObjectRuntime(Protocol):
     """Objects of one transaction. Values are live: what is lent is changed in place, what is given is the callee's."""

@@ -11,7 +11,7 @@ from daas_protocol.bcs import encode_bytes, encode_uleb
 
 from .types import Datatype, Type
 
-_LEAF_TAGS = {
+LEAF_TAGS = {
     Kind.BOOL: 0,
     Kind.U8: 1,
     Kind.U64: 2,
@@ -22,16 +22,16 @@ _LEAF_TAGS = {
     Kind.U32: 9,
     Kind.U256: 10,
 }
-_VECTOR_TAG, _STRUCT_TAG = 6, 7
+VECTOR_TAG, STRUCT_TAG = 6, 7
 
 
 def type_tag(type_: Type) -> bytes:
     """BCS of the TypeTag."""
     if type_.kind is Kind.VECTOR:
-        return bytes((_VECTOR_TAG,)) + type_tag(type_.arguments[0])
+        return bytes((VECTOR_TAG,)) + type_tag(type_.arguments[0])
     if type_.datatype is None:
-        return bytes((_LEAF_TAGS[type_.kind],))
-    return bytes((_STRUCT_TAG,)) + struct_tag(type_)
+        return bytes((LEAF_TAGS[type_.kind],))
+    return bytes((STRUCT_TAG,)) + struct_tag(type_)
 
 
 def struct_tag(type_: Type) -> bytes:

@@ -1,8 +1,8 @@
 """A function of Move as a function of the host.
 
 Invariant: the code made does what the instructions do, block by block, and pays for each block before it runs it;
-each of its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports. It calls
-nothing but the names in `_GLOBALS`, its own constants and the functions it is linked to.
+each of its lines is known by the offset of its instruction, so that a failure has the place that the Move VM reports.
+It calls nothing but the names in `_GLOBALS`, its own constants and the functions it is linked to.
 
 Shape: `f(run, types, depth, L0, L1, ...)` with the arguments as first locals; blocks that are jumped to are found by
 halving (`b < n`), the others follow the one block that leads to them.
@@ -17,7 +17,7 @@ from typing import Any
 from daas_chain.bytecode_code import Instruction
 from daas_chain.bytecode_types import Kind
 
-from . import values
+from . import borrows, values
 from .declarations import check_type
 from .errors import (
     AbortSignal,
@@ -100,9 +100,9 @@ class Translation:
         return made, names
 
 
-def translate(function: LinkedFunction, costs: Mapping[int, int]) -> Translation:
-    """Checks and translates a function that is not native. Raises LinkError."""
-    return _Translator(function, costs).run()
+def translate(function: LinkedFunction, costs: Mapping[int, int], *, references: bool = False) -> Translation:
+    """Checks and translates a function that is not native, by the rules of references if asked. Raises LinkError."""
+    return _Translator(function, costs).run(references)
 
 
 class _Translator:
@@ -141,8 +141,10 @@ class _Translator:
                 found.append(start)
         return found
 
-    def run(self) -> Translation:
+    def run(self, references: bool) -> Translation:
         bodies = [self._body(start) for start in self.leaves]
+        if references:
+            borrows.check(self.function, self.flow, self.made.locals)
         lines: list[tuple[str, int]] = []
         arguments = "".join(f", L{index}" for index in range(len(self.function.parameters)))
         lines.append((f"def f(run, types, depth{arguments}):", 0))

@@ -1,8 +1,8 @@
 """Packages, and the set of them that a transaction sees, linked to each other.
 
 Invariant: in a `World` every module is found by its original id and name, and every handle that has been followed
-points to a definition that says the same: type parameters, abilities, parameters and results. Handles are followed when a
-function is first compiled, or all at once by `verify`.
+points to a definition that says the same: type parameters, abilities, parameters and results. Handles are followed when
+a function is first compiled, or all at once by `verify`.
 
 A package has an id under which it is stored and, from its second version on, another one that it was first published
 under (original): the addresses inside its modules are original ids, and `linkage` says which stored version stands for

@@ -35,7 +35,7 @@ def child_id(parent: bytes, type_: Type, key: bytes) -> bytes:
 @native(2, "dynamic_field", "hash_type_and_key")
 def hash_type_and_key(run: Execution, types: Types, parent: bytes, key: Any) -> bytes:
     encoded = codec.encode(types[0], key)
-    run.charge_bytes("dynamic_field", _BASE, len(encoded))
+    run.charge_encoding("dynamic_field", _BASE, len(encoded))
     return child_id(parent, types[0], encoded)
 
 

@@ -28,7 +28,7 @@ Bytes = bytearray
 @native(1, "bcs", "to_bytes")
 def to_bytes(run: Execution, types: Types, reference: Any) -> Bytes:
     encoded = codec.encode(types[0], target(reference))
-    run.charge_bytes("bcs", _BASE, len(encoded))
+    run.charge_encoding("bcs", _BASE, len(encoded))
     return bytearray(encoded)
 
 
@@ -117,7 +117,7 @@ def original_id(run: Execution, types: Types) -> bytes:
 @native(1, "debug", "print")
 def debug_print(run: Execution, types: Types, reference: Any) -> None:
     encoded = codec.encode(types[0], target(reference))
-    run.charge_bytes("debug", _BASE, len(encoded))
+    run.charge_encoding("debug", _BASE, len(encoded))
     run.context.printed.append((types[0], encoded))
 
 

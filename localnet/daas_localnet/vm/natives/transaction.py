@@ -115,5 +115,5 @@ def is_one_time_witness(run: Execution, types: Types, _reference: Any) -> bool:
 @native(2, "event", "emit")
 def emit(run: Execution, types: Types, event: Any) -> None:
     size = len(codec.encode(types[0], event)) + len(struct_tag(types[0]))
-    run.charge_bytes("event", _BASE, size)
+    run.charge_encoding("event", _BASE, size)
     run.context.objects.emit(types[0], event, size)
