@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -282,24 +283,50 @@ def nested(depth: int) -> bytes:
     return b"\6" * depth + b"\1"
 
 
-def test_nesting_of_types_is_bounded() -> None:
-    assert TYPE_TAG.encode(TYPE_TAG.decode(nested(MAX_TYPE_NESTING))) == nested(MAX_TYPE_NESTING)
+def in_structs(depth: int) -> bytes:
+    return (b"\7" + A + b"\1m\1T\1") * depth + b"\1"
+
+
+@pytest.mark.parametrize("make", [nested, in_structs])
+def test_a_type_is_as_deep_as_a_network_can_write_it_and_no_deeper(make: Callable[[int], bytes]) -> None:
+    deepest = make(MAX_TYPE_NESTING)
+    tag = TYPE_TAG.decode(deepest)
+    assert TYPE_TAG.encode(tag) == deepest
+    assert str(tag).count("<") == str(tag).count(">") == MAX_TYPE_NESTING
+    assert tag != SUI
     for depth in (MAX_TYPE_NESTING + 1, 100_000):
         with pytest.raises(BcsError, match="nested"):
-            TYPE_TAG.decode(nested(depth))
-    tag: Any = Primitive.U8
-    for _ in range(MAX_TYPE_NESTING + 1):
-        tag = VectorTag(tag)
+            TYPE_TAG.decode(make(depth))
+    for outer in (VectorTag(tag), StructTag(A, "m", "T", (Primitive.U8, tag, SUI))):
+        with pytest.raises(BcsError, match="nested"):
+            TYPE_TAG.encode(outer)
+    # A name that is no type of its own (that of an event) may hold the deepest type, and is read back.
+    event = StructTag(A, "m", "T", (Primitive.BOOL, tag, VectorTag(SUI)))
+    data = STRUCT_TAG.encode(event)
+    assert STRUCT_TAG.encode(STRUCT_TAG.decode(data)) == data
     with pytest.raises(BcsError, match="nested"):
-        TYPE_TAG.encode(tag)
+        STRUCT_TAG.encode(StructTag(A, "m", "T", (VectorTag(tag),)))
 
 
-@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "ä", "a" * 256, "a\n", "::"])
+def test_a_type_reads_as_in_move() -> None:
+    inner = StructTag(A[:31] + b"\1", "m", "T", (Primitive.U64, VectorTag(Primitive.ADDRESS)))
+    tag = StructTag(bytes(31) + b"\2", "pair", "Pair", (SUI, inner))
+    text = f"0x2::pair::Pair<0x2::sui::SUI, 0x{'a1' * 31}01::m::T<u64, vector<address>>>"
+    assert str(tag) == text
+    assert both_ways(TYPE_TAG, tag) == b"\7" + both_ways(STRUCT_TAG, tag)
+    for number, primitive in ((0, "bool"), (1, "u8"), (2, "u64"), (3, "u128"), (4, "address"), (5, "signer"),
+                              (8, "u16"), (9, "u32"), (10, "u256")):  # fmt: skip
+        assert str(TYPE_TAG.decode(bytes((number,)))) == primitive
+    with pytest.raises(BcsError, match=r"0\.\.10"):
+        TYPE_TAG.decode(b"\x0b")
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "ä", "a\n", "::", "_", "<SELF>", "a" * 65_536])
 def test_a_name_that_is_no_identifier_is_in_no_type(name: str) -> None:
     with pytest.raises(BcsError):
         STRUCT_TAG.encode(StructTag(A, name, "T"))
     with pytest.raises(BcsError):
-        STRUCT_TAG.decode(A + text(300).encode(name) + text(8).encode("T") + b"\0")
+        STRUCT_TAG.decode(A + text(70_000).encode(name) + text(8).encode("T") + b"\0")
 
 
 CODECS = {
