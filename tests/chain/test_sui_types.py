@@ -31,6 +31,7 @@ from daas_chain.sui.effects import (
     AccumulatorOperation,
     AccumulatorWrite,
     Cancelled,
+    EffectsHead,
     EffectsV1,
     EffectsV2,
     Existed,
@@ -44,6 +45,7 @@ from daas_chain.sui.effects import (
     PerEpochConfigAt,
     ReadOnlyRoot,
     ReadStreamEnded,
+    read_head,
 )
 from daas_chain.sui.events import EVENTS
 from daas_chain.sui.objects import (
@@ -192,8 +194,11 @@ def test_effects_of_both_versions_with_every_variant() -> None:
         unwrapped_then_deleted=(REF,), wrapped=(REF,), gas_object=(REF, OWNERS[0]), events_digest=None,
         dependencies=(B,),
     )  # fmt: skip
-    assert both_ways(EFFECTS, second)[0] == 1
-    assert both_ways(EFFECTS, first)[0] == 0
+    for number, whole in ((1, second), (0, first)):
+        data = both_ways(EFFECTS, whole)
+        assert data[0] == number
+        head = EffectsHead(whole.status, whole.executed_epoch, whole.transaction_digest, whole.events_digest)
+        assert read_head(data) == head
 
 
 def test_commitments_owners_and_signatures() -> None:
