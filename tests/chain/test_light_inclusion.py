@@ -15,8 +15,8 @@ from daas_chain.light.errors import LightClientError
 from daas_chain.light.inclusion import VerifiedContents, VerifiedTransaction, open_all, open_contents, open_event
 from daas_chain.sui.checkpoint import CONTENTS, ContentsV2, TransactionEntry
 from daas_chain.sui.digests import Hashed, digest
-from daas_chain.sui.effects import EFFECTS, EffectsV2
-from daas_chain.sui.events import EVENTS
+from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, EffectsV2
+from daas_chain.sui.events import EVENTS, MAX_EVENTS_BYTES
 from daas_chain.sui.status import Failure, FailureKind
 from support import light_world as world
 
@@ -160,6 +160,20 @@ def test_a_change_of_objects_newer_than_this_version_does_not_stop_whoever_reads
 def test_effects_of_a_transaction_that_is_not_in_the_checkpoint_are_refused() -> None:
     with pytest.raises(errors.TransactionMissingError):
         inclusion.open_effects(opened(), hashlib.sha256(b"elsewhere").digest(), GOOD.parts[0][1])
+
+
+def test_effects_and_events_that_are_too_long_are_refused_unread() -> None:
+    made, effects, _ = GOOD.parts[0]
+    contents = opened()
+    with pytest.raises(errors.EffectsStructureError, match=f"at most {MAX_SYSTEM_EFFECTS_BYTES} bytes"):
+        inclusion.open_effects(contents, made, bytes(MAX_SYSTEM_EFFECTS_BYTES + 1))
+    with pytest.raises(errors.EffectsDigestError):
+        inclusion.open_effects(contents, made, bytes(MAX_SYSTEM_EFFECTS_BYTES))
+    verified_effects = inclusion.open_effects(contents, made, effects)
+    with pytest.raises(errors.EventsStructureError, match=f"at most {MAX_EVENTS_BYTES} bytes"):
+        inclusion.open_events(verified_effects, bytes(MAX_EVENTS_BYTES + 1))
+    with pytest.raises(errors.EventsDigestError):
+        inclusion.open_events(verified_effects, bytes(MAX_EVENTS_BYTES))
 
 
 def test_a_verified_total_before_counts_the_transactions() -> None:
