@@ -269,6 +269,8 @@ def test_contents_are_those_of_the_summary_without_repetition_and_within_its_tot
     twice = CONTENTS.encode(ContentsV1(found.digests + found.digests[:1], (*found.user_signatures, ())))
     repeated = world.checkpoint(contents=twice)
     assert failed(world.committee(), repeated.summary, repeated.signature, twice) == "contents duplicates"
+    first = world.checkpoint(network_total_transactions=3)
+    assert failed(world.committee(), first.summary, first.signature, first.contents) is None
     short = world.checkpoint(network_total_transactions=2)
     assert failed(world.committee(), short.summary, short.signature, short.contents) == "transaction total"
 

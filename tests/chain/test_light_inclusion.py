@@ -18,7 +18,15 @@ from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, EffectsV2
 from daas_chain.sui.events import EVENTS, MAX_EVENTS_BYTES
 from daas_chain.sui.status import Failure, FailureKind
+from daas_chain.sui.transaction import (
+    MAX_SYSTEM_TRANSACTION_BYTES,
+    TRANSACTION_DATA,
+    GasData,
+    NeverExpires,
+    TransactionData,
+)
 from support import light_world as world
+from support import sui_samples as samples
 
 TRUSTED = Committee.from_bytes(world.committee())
 GOOD = world.checkpoint()
@@ -160,6 +168,23 @@ def test_a_change_of_objects_newer_than_this_version_does_not_stop_whoever_reads
 def test_effects_of_a_transaction_that_is_not_in_the_checkpoint_are_refused() -> None:
     with pytest.raises(errors.TransactionMissingError):
         inclusion.open_effects(opened(), hashlib.sha256(b"elsewhere").digest(), GOOD.parts[0][1])
+
+
+def test_a_transaction_itself_is_told_by_its_digest() -> None:
+    gas = GasData((samples.REF,), samples.B, 1000, 5_000_000)
+    value = TransactionData(samples.KINDS[0], samples.A, gas, NeverExpires())
+    data = TRANSACTION_DATA.encode(value)
+    made = digest(Hashed.TRANSACTION, data)
+    junk = b"\1"
+    unread = digest(Hashed.TRANSACTION, junk)
+    contents = opened(world.checkpoint([(made, b"any", None), (unread, b"any", None)]))
+    assert inclusion.open_transaction(contents, data) == (made, value)
+    with pytest.raises(errors.TransactionMissingError):
+        inclusion.open_transaction(contents, data + b"\0")
+    with pytest.raises(errors.TransactionStructureError, match="TransactionData has no variant 1"):
+        inclusion.open_transaction(contents, junk)
+    with pytest.raises(errors.TransactionStructureError, match="at most"):
+        inclusion.open_transaction(contents, bytes(MAX_SYSTEM_TRANSACTION_BYTES + 1))
 
 
 def test_effects_and_events_that_are_too_long_are_refused_unread() -> None:

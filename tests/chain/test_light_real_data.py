@@ -11,7 +11,7 @@ import pytest
 from daas_chain.light import bls, errors
 from daas_chain.light.certificate import signed_message, verify_summary
 from daas_chain.light.committee import Committee
-from daas_chain.light.inclusion import open_all, open_contents
+from daas_chain.light.inclusion import open_all, open_contents, open_transaction
 from daas_chain.sui import base58
 from daas_chain.sui.checkpoint import QUORUM_SIGNATURE, QuorumSignature
 from daas_chain.sui.checkpoint_data import WholeCheckpoint, read_whole
@@ -89,7 +89,8 @@ def test_checkpoint_1137_is_whole() -> None:
     assert len(opened) == len(found.transactions) == 9
     for transaction, entry in zip(opened, found.transactions, strict=True):
         signed = entry.transaction
-        assert digest(Hashed.TRANSACTION, TRANSACTION_DATA.encode(signed.data)) == transaction.digest
+        data = TRANSACTION_DATA.encode(signed.data)
+        assert open_transaction(contents, data) == (transaction.digest, signed.data)
         assert signed.intent == INTENT
 
 
