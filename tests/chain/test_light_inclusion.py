@@ -13,6 +13,7 @@ from daas_chain.light.certificate import VerifiedSummary, verify_summary
 from daas_chain.light.committee import Committee
 from daas_chain.light.errors import LightClientError
 from daas_chain.light.inclusion import VerifiedContents, VerifiedTransaction, open_all, open_contents, open_event
+from daas_chain.light.transactions import open_transaction
 from daas_chain.sui.checkpoint import CONTENTS, ContentsV2, TransactionEntry
 from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, EffectsV2
@@ -178,13 +179,13 @@ def test_a_transaction_itself_is_told_by_its_digest() -> None:
     junk = b"\1"
     unread = digest(Hashed.TRANSACTION, junk)
     contents = opened(world.checkpoint([(made, b"any", None), (unread, b"any", None)]))
-    assert inclusion.open_transaction(contents, data) == (made, value)
+    assert open_transaction(contents, data) == (made, value)
     with pytest.raises(errors.TransactionMissingError):
-        inclusion.open_transaction(contents, data + b"\0")
+        open_transaction(contents, data + b"\0")
     with pytest.raises(errors.TransactionStructureError, match="TransactionData has no variant 1"):
-        inclusion.open_transaction(contents, junk)
+        open_transaction(contents, junk)
     with pytest.raises(errors.TransactionStructureError, match="at most"):
-        inclusion.open_transaction(contents, bytes(MAX_SYSTEM_TRANSACTION_BYTES + 1))
+        open_transaction(contents, bytes(MAX_SYSTEM_TRANSACTION_BYTES + 1))
 
 
 def test_effects_and_events_that_are_too_long_are_refused_unread() -> None:

@@ -22,7 +22,7 @@ from daas_chain.sui.checkpoint import (
     LiveObjectSet,
 )  # fmt: skip
 from daas_chain.sui.codec import U64, Codec, UnknownVariantError, mapping, octets, struct, text, vector
-from daas_chain.sui.digests import dynamic_field_id, package_digest, storage_cost
+from daas_chain.sui.digests import dynamic_field_id, package_digest
 from daas_chain.sui.effects import (
     EFFECTS,
     AccumulatorEvents,
@@ -63,6 +63,7 @@ from daas_chain.sui.objects import (
     type_of,
 )
 from daas_chain.sui.status import EXECUTION_STATUS, Failure, FailureKind, MoveLocation, Success
+from daas_chain.sui.storage import storage_cost
 from daas_chain.sui.types import (
     DIGEST,
     MAX_TYPE_NESTING,

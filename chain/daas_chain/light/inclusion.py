@@ -16,7 +16,6 @@ from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, Effects, EffectsHead, read_head
 from daas_chain.sui.events import EVENTS, MAX_EVENTS_BYTES, Event
 from daas_chain.sui.status import Success
-from daas_chain.sui.transaction import MAX_SYSTEM_TRANSACTION_BYTES, TRANSACTION_DATA, TransactionData
 from daas_chain.sui.types import StructTag
 from daas_protocol.bcs import BcsError
 
@@ -38,7 +37,6 @@ from .errors import (
     EventTypeError,
     FailedTransactionEventsError,
     TransactionMissingError,
-    TransactionStructureError,
     TransactionTotalError,
 )
 
@@ -115,19 +113,6 @@ def open_contents(summary: VerifiedSummary, data: bytes, before: int | None = No
     effects = check_contents_unique(contents)
     check_total(summary, contents, before)
     return VerifiedContents(summary, contents, effects)
-
-
-def open_transaction(contents: VerifiedContents, data: bytes) -> tuple[bytes, TransactionData]:
-    """Digest and content of a transaction of the checkpoint, from bcs(TransactionData) without signatures."""
-    if len(data) > MAX_SYSTEM_TRANSACTION_BYTES:
-        raise TransactionStructureError(f"at most {MAX_SYSTEM_TRANSACTION_BYTES} bytes", str(len(data)))
-    found = digest(Hashed.TRANSACTION, data)
-    if found not in contents.effects:
-        raise TransactionMissingError("one of the checkpoint's transactions", found.hex())
-    try:
-        return found, TRANSACTION_DATA.decode(data)
-    except BcsError as error:
-        raise TransactionStructureError("bcs(TransactionData)", str(error)) from None
 
 
 def _read_effects(read: Callable[[bytes], T], data: bytes) -> T:
