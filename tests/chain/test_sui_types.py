@@ -21,7 +21,19 @@ from daas_chain.sui.checkpoint import (
     ExecutionDigests,
     LiveObjectSet,
 )  # fmt: skip
-from daas_chain.sui.codec import U64, Codec, UnknownVariantError, mapping, octets, struct, text, vector
+from daas_chain.sui.codec import (
+    U8,
+    U64,
+    Codec,
+    UnknownVariantError,
+    fixed,
+    mapping,
+    octets,
+    sized,
+    struct,
+    text,
+    vector,
+)  # fmt: skip
 from daas_chain.sui.digests import dynamic_field_id, package_digest
 from daas_chain.sui.effects import (
     EFFECTS,
@@ -352,6 +364,38 @@ def test_whatever_is_accepted_has_this_one_form(name: str, data: bytes) -> None:
         except BcsError:
             continue
         assert codec.encode(value) == prefix + data
+
+
+@pytest.mark.parametrize(
+    ("codec", "most", "more"),
+    [
+        (fixed(3), b"abc", b"abcd"),
+        (fixed(3), b"abc", b"ab"),
+        (sized(3), b"abc", b"abcd"),
+        (sized(3), b"abc", b"ab"),
+        (octets(3), b"abc", b"abcd"),
+        (text(3), "a\u00e9", "\u00e9\u00e9"),
+        (vector(U8, 2), (1, 2), (1, 2, 3)),
+        (mapping(U8, U8, 1), ((1, 2),), ((1, 2), (3, 4))),
+        (TYPE_TAG, StructTag(A, "m", "T", (SUI,) * 255), StructTag(A, "m", "T", (SUI,) * 256)),
+        (STRUCT_TAG, StructTag(A, "m" * 65_535, "T"), StructTag(A, "m" * 65_536, "T")),
+        (OWNER, OWNERS[0], "no owner"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(codec: Codec[Any], most: Any, more: Any) -> None:
+    assert codec.decode(codec.encode(most)) == most
+    with pytest.raises(BcsError):
+        codec.encode(more)
+
+
+def test_what_would_not_be_written_is_not_read() -> None:
+    for codec, data in (
+        (sized(3), b"\4abcd"), (sized(3), b"\2ab"), (octets(3), b"\4abcd"), (text(3), b"\4abcd"),
+        (vector(U8, 2), b"\3\1\2\3"), (mapping(U8, U8, 2), b"\2\3\4\1\2"), (mapping(U8, U8, 1), b"\2\1\2\3\4"),
+        (TYPE_TAG, b"\7" + A + b"\1m\1T\x80\2" + b"\1" * 256),
+    ):  # fmt: skip
+        with pytest.raises(BcsError):
+            codec.decode(data)
 
 
 def test_a_description_must_name_the_fields_in_their_order() -> None:
