@@ -273,6 +273,18 @@ def test_objects_and_their_types() -> None:
         OBJECT.decode(OBJECT.encode(Object(MOVE, OWNERS[3], B, 0)).replace(b"\x28" + A, b"\x1f" + A))
 
 
+def test_an_object_is_at_least_its_id_and_a_balance_field_of_sui_is_short() -> None:
+    bare = Object(MoveObject(GasCoinType(), True, 4, A), OWNERS[3], B, 0)
+    data = both_ways(OBJECT, bare)
+    assert OBJECT.decode(data).object_id == A
+    with pytest.raises(BcsError, match="begins with its id"):
+        OBJECT.encode(Object(MoveObject(GasCoinType(), True, 4, A[:31]), OWNERS[3], B, 0))
+    with pytest.raises(BcsError, match="begins with its id"):
+        OBJECT.decode(data.replace(b"\x20" + A, b"\x1f" + A[:31], 1))
+    with pytest.raises(BcsError, match="shorter form"):
+        OBJECT_TYPE.encode(BalanceFieldType(SUI))
+
+
 def test_storage_of_a_gas_coin_costs_what_mainnet_takes() -> None:
     assert storage_cost(Object(MOVE, OWNERS[0], B, 0)) == 988_000
 
@@ -417,6 +429,10 @@ def test_base58_has_one_form(data: bytes) -> None:
 @given(st.text(alphabet="123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", max_size=60))
 def test_base58_text_has_one_value(value: str) -> None:
     assert base58.encode(base58.decode(value)) == value
+
+
+def test_base58_of_the_longest_text() -> None:
+    assert base58.decode("1" * base58.MAX_CHARACTERS) == bytes(base58.MAX_CHARACTERS)
 
 
 @pytest.mark.parametrize("value", ["0", "O", "I", "l", " 1", "1" * 129, "é"])
