@@ -15,14 +15,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from daas_chain.light import bitmap, bls, errors
-from daas_chain.light.certificate import signed_message, verify_summary
-from daas_chain.light.committee import QUORUM_POWER, Committee
+from daas_chain.light.certificate import read_signature, read_summary, signed_message, verify_summary
+from daas_chain.light.committee import QUORUM_POWER, Committee, read_committee
 from daas_chain.light.errors import LightClientError
-from daas_chain.light.inclusion import open_contents
+from daas_chain.light.inclusion import open_contents, read_contents
 from daas_chain.light.verdict import CERTIFICATE_NAMES, COMMITTEE_NAMES, CONTENTS_NAMES, Outcome, judge
 from daas_chain.sui.checkpoint import (
     COMMITTEE,
     CONTENTS,
+    MAX_COMMITTEE_BYTES,
+    MAX_COMMITTEE_MEMBERS,
+    MAX_CONTENTS_BYTES,
+    MAX_QUORUM_SIGNATURE_BYTES,
+    MAX_SUMMARY_BYTES,
     QUORUM_SIGNATURE,
     CommitteeMember,
     CommitteeRecord,
@@ -264,6 +269,8 @@ def test_contents_are_those_of_the_summary_without_repetition_and_within_its_tot
     twice = CONTENTS.encode(ContentsV1(found.digests + found.digests[:1], (*found.user_signatures, ())))
     repeated = world.checkpoint(contents=twice)
     assert failed(world.committee(), repeated.summary, repeated.signature, twice) == "contents duplicates"
+    first = world.checkpoint(network_total_transactions=3)
+    assert failed(world.committee(), first.summary, first.signature, first.contents) is None
     short = world.checkpoint(network_total_transactions=2)
     assert failed(world.committee(), short.summary, short.signature, short.contents) == "transaction total"
 
@@ -302,6 +309,49 @@ def test_the_quorum_is_of_power_not_of_heads(powers: tuple[int, ...], signers: t
     signature = world.certify(GOOD.summary, signers=signers)
     assert failed(trusted, GOOD.summary, signature, None) == (None if accepted else "quorum")
     assert (sum(powers[index] for index in signers) >= QUORUM_POWER) is accepted
+
+
+@pytest.mark.parametrize(
+    ("read", "error", "limit"),
+    [
+        (read_committee, errors.CommitteeStructureError, MAX_COMMITTEE_BYTES),
+        (read_summary, errors.SummaryStructureError, MAX_SUMMARY_BYTES),
+        (read_signature, errors.SignatureStructureError, MAX_QUORUM_SIGNATURE_BYTES),
+        (read_contents, errors.ContentsStructureError, MAX_CONTENTS_BYTES),
+    ],
+)
+def test_a_part_that_is_too_long_is_refused_unread(
+    read: Callable[[bytes], object], error: type[LightClientError], limit: int
+) -> None:
+    with pytest.raises(error) as raised:
+        read(b"\xff" * (limit + 1))
+    assert (raised.value.expected, raised.value.actual) == (f"at most {limit} bytes", str(limit + 1))
+    with pytest.raises(error) as raised:
+        read(b"\xff" * limit)
+    assert raised.value.expected.startswith("bcs(")
+
+
+def test_the_largest_committee_and_signature_fit_their_limits() -> None:
+    members = tuple(CommitteeMember(index.to_bytes(96, "big"), 10) for index in range(MAX_COMMITTEE_MEMBERS))
+    assert len(read_committee(COMMITTEE.encode(CommitteeRecord(2**64 - 1, members))).members) == MAX_COMMITTEE_MEMBERS
+    everybody = bitmap.encode(tuple(range(MAX_COMMITTEE_MEMBERS)))
+    assert read_signature(with_signature(signers=everybody)).signers == everybody
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "0 bytes instead of"),
+        (bytes(95), "95 bytes instead of"),
+        (INFINITE_KEY, "the point at infinity"),
+        (bytes(96), "no encoding of a point"),
+        (b"\x80" + bytes(95), "not on the curve"),
+        (off_subgroup_key(), "outside the subgroup"),
+    ],
+)
+def test_a_key_that_cannot_be_used_says_why(data: bytes, reason: str) -> None:
+    with pytest.raises(bls.BlsPointError, match=reason):
+        bls.load_key(data)
 
 
 def test_opposite_keys_cannot_cancel_into_a_signature_over_anything() -> None:
@@ -352,6 +402,38 @@ def test_runs_that_touch_overlap_or_lie_about_their_number_are_refused() -> None
     for words in ((3, 2, 0, 1, 2, 1), (3, 2, 0, 1, 1, 1), (4, 1, 0, 3), (1, 1, 65_535, 1), (0, 0)):
         with pytest.raises(errors.BitmapError):
             bitmap.decode(head + b"".join(word.to_bytes(2, "little") for word in words))
+
+
+def test_a_run_may_end_at_the_very_last_index() -> None:
+    data = b"\x3b\x30\0\0\x01\0\0" + b"".join(word.to_bytes(2, "little") for word in (1, 1, 65_534, 1))
+    assert bitmap.decode(data) == (65_534, 65_535)
+
+
+def array_form(key: int, indices: list[int]) -> bytes:
+    words = (12_346, 0, 1, 0, key, len(indices) - 1, 16, 0, *indices)
+    return b"".join(word.to_bytes(2, "little") for word in words)
+
+
+def test_an_array_holds_4096_indices_of_the_first_container_and_is_never_cut() -> None:
+    most = list(range(4_096))
+    assert bitmap.decode(array_form(0, most)) == bitmap.decode(bitmap.encode(tuple(most))) == tuple(most)
+    with pytest.raises(errors.BitmapError, match="at most 4096"):
+        bitmap.decode(array_form(0, list(range(4_097))))
+    with pytest.raises(ValueError):
+        bitmap.encode(tuple(range(4_097)))
+    with pytest.raises(errors.BitmapError, match="65536 or above"):
+        bitmap.decode(array_form(1, [0, 1]))
+    whole = array_form(0, [0, 1, 3])
+    for end in range(len(whole)):
+        with pytest.raises(errors.BitmapError, match="bytes at"):
+            bitmap.decode(whole[:end])
+
+
+def test_a_bitmap_is_not_encoded_from_anything_but_ascending_small_indices() -> None:
+    for wrong in ((1, 1), (2, 1), (-1, 0), (0, 65_536)):
+        with pytest.raises(ValueError):
+            bitmap.encode(wrong)
+    assert bitmap.decode(bitmap.encode((0, 65_535))) == (0, 65_535)
 
 
 @given(st.binary(max_size=64))

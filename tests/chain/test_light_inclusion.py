@@ -13,12 +13,21 @@ from daas_chain.light.certificate import VerifiedSummary, verify_summary
 from daas_chain.light.committee import Committee
 from daas_chain.light.errors import LightClientError
 from daas_chain.light.inclusion import VerifiedContents, VerifiedTransaction, open_all, open_contents, open_event
+from daas_chain.light.transactions import open_transaction
 from daas_chain.sui.checkpoint import CONTENTS, ContentsV2, TransactionEntry
 from daas_chain.sui.digests import Hashed, digest
-from daas_chain.sui.effects import EFFECTS, EffectsV2
-from daas_chain.sui.events import EVENTS
+from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, EffectsV2
+from daas_chain.sui.events import EVENTS, MAX_EVENTS_BYTES
 from daas_chain.sui.status import Failure, FailureKind
+from daas_chain.sui.transaction import (
+    MAX_SYSTEM_TRANSACTION_BYTES,
+    TRANSACTION_DATA,
+    GasData,
+    NeverExpires,
+    TransactionData,
+)
 from support import light_world as world
+from support import sui_samples as samples
 
 TRUSTED = Committee.from_bytes(world.committee())
 GOOD = world.checkpoint()
@@ -135,15 +144,62 @@ def test_what_even_a_quorum_cannot_say() -> None:
         assert refused(parts, certified(parts)) == check
     for check, junk in (
         ("effects structure", (made, b"\x05" + effects[1:], events)),
-        ("effects structure", (made, effects + b"\0", events)),
+        ("effects structure", (made, effects[:60], events)),
         ("events structure", (made, EFFECTS.encode(replace(found, events_digest=digest(Hashed.EVENTS, b"\1"))), b"\1")),
     ):
         assert refused([junk], certified([junk])) == check
 
 
+def test_a_change_of_objects_newer_than_this_version_does_not_stop_whoever_reads_events() -> None:
+    made, effects, events = GOOD.parts[0]
+    found = EFFECTS.decode(effects)
+    assert isinstance(found, EffectsV2)
+    # The one changed object is the last thing in these effects but two empty fields; its id operation becomes 9.
+    newer = effects[:-3] + b"\x09" + effects[-2:]
+    parts: Parts = [(made, newer, events)]
+    opened_all = open_all(opened(certified(parts)), [(newer, events)])
+    assert len(opened_all[0].events) == 3
+    with pytest.raises(errors.EffectsStructureError, match="IdOperation has no variant 9"):
+        opened_all[0].effects.whole()
+    with pytest.raises(errors.EffectsStructureError):
+        replace(opened_all[0].effects, data=effects + b"\0").whole()
+    assert read(GOOD)[0].effects.whole() == found
+
+
 def test_effects_of_a_transaction_that_is_not_in_the_checkpoint_are_refused() -> None:
     with pytest.raises(errors.TransactionMissingError):
         inclusion.open_effects(opened(), hashlib.sha256(b"elsewhere").digest(), GOOD.parts[0][1])
+
+
+def test_a_transaction_itself_is_told_by_its_digest() -> None:
+    gas = GasData((samples.REF,), samples.B, 1000, 5_000_000)
+    value = TransactionData(samples.KINDS[0], samples.A, gas, NeverExpires())
+    data = TRANSACTION_DATA.encode(value)
+    made = digest(Hashed.TRANSACTION, data)
+    junk = b"\1"
+    unread = digest(Hashed.TRANSACTION, junk)
+    contents = opened(world.checkpoint([(made, b"any", None), (unread, b"any", None)]))
+    assert open_transaction(contents, data) == (made, value)
+    with pytest.raises(errors.TransactionMissingError):
+        open_transaction(contents, data + b"\0")
+    with pytest.raises(errors.TransactionStructureError, match="TransactionData has no variant 1"):
+        open_transaction(contents, junk)
+    with pytest.raises(errors.TransactionStructureError, match="at most"):
+        open_transaction(contents, bytes(MAX_SYSTEM_TRANSACTION_BYTES + 1))
+
+
+def test_effects_and_events_that_are_too_long_are_refused_unread() -> None:
+    made, effects, _ = GOOD.parts[0]
+    contents = opened()
+    with pytest.raises(errors.EffectsStructureError, match=f"at most {MAX_SYSTEM_EFFECTS_BYTES} bytes"):
+        inclusion.open_effects(contents, made, bytes(MAX_SYSTEM_EFFECTS_BYTES + 1))
+    with pytest.raises(errors.EffectsDigestError):
+        inclusion.open_effects(contents, made, bytes(MAX_SYSTEM_EFFECTS_BYTES))
+    verified_effects = inclusion.open_effects(contents, made, effects)
+    with pytest.raises(errors.EventsStructureError, match=f"at most {MAX_EVENTS_BYTES} bytes"):
+        inclusion.open_events(verified_effects, bytes(MAX_EVENTS_BYTES + 1))
+    with pytest.raises(errors.EventsDigestError):
+        inclusion.open_events(verified_effects, bytes(MAX_EVENTS_BYTES))
 
 
 def test_a_verified_total_before_counts_the_transactions() -> None:
@@ -160,7 +216,7 @@ def test_version_2_of_contents_leads_to_the_same_events() -> None:
         for made, effects, _ in GOOD.parts
     )
     second = world.checkpoint(contents=CONTENTS.encode(ContentsV2(entries)))
-    assert read(second) == read(GOOD)
+    assert [found.events for found in read(second)] == [found.events for found in read(GOOD)]
 
 
 @pytest.mark.parametrize("part", [0, 1])

@@ -140,8 +140,17 @@ def test_a_ratchet_over_several_epochs_ends_in_the_target_and_nowhere_else() -> 
 
 def test_a_checkpoint_in_the_middle_of_an_epoch_is_no_step_of_a_ratchet() -> None:
     middle = after()
-    with pytest.raises(errors.EndOfEpochError):
-        ratchet.ratchet(STARTED, [(middle.summary, middle.signature)], EPOCH + 1)
+    step = (middle.summary, middle.signature)
+    for steps in ([step], [step, ending(EPOCH, SEQUENCE + 100)]):
+        with pytest.raises(errors.EndOfEpochError, match="the last checkpoint of an epoch"):
+            ratchet.ratchet(STARTED, steps, EPOCH + 1)
+
+
+def test_nothing_is_read_beyond_the_target() -> None:
+    ends = iter([ending(EPOCH, SEQUENCE + 100), ending(EPOCH + 1, SEQUENCE + 200), (b"never", b"read")])
+    with pytest.raises(errors.EndOfEpochError, match=f"nothing beyond epoch {EPOCH + 1}"):
+        ratchet.ratchet(STARTED, ends, EPOCH + 1)
+    assert next(ends) == (b"never", b"read")
 
 
 def test_a_gap_beyond_the_bound_and_a_target_behind_are_refused_before_anything_is_read() -> None:

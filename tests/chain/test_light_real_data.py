@@ -12,12 +12,14 @@ from daas_chain.light import bls, errors
 from daas_chain.light.certificate import signed_message, verify_summary
 from daas_chain.light.committee import Committee
 from daas_chain.light.inclusion import open_all, open_contents
+from daas_chain.light.transactions import open_transaction
 from daas_chain.sui import base58
 from daas_chain.sui.checkpoint import QUORUM_SIGNATURE, QuorumSignature
 from daas_chain.sui.checkpoint_data import WholeCheckpoint, read_whole
-from daas_chain.sui.digests import Hashed, digest, fresh_id, storage_cost
+from daas_chain.sui.digests import Hashed, digest, fresh_id
 from daas_chain.sui.effects import EFFECTS, EffectsV2, Existed, IdOperation, ObjectWrite, PackageWrite
 from daas_chain.sui.objects import OBJECT, MoveObject
+from daas_chain.sui.storage import storage_cost
 from daas_chain.sui.transaction import INTENT, TRANSACTION_DATA
 
 FOLDER = Path(__file__).resolve().parents[2].parent / "shared" / "vectors" / "sui"
@@ -89,7 +91,8 @@ def test_checkpoint_1137_is_whole() -> None:
     assert len(opened) == len(found.transactions) == 9
     for transaction, entry in zip(opened, found.transactions, strict=True):
         signed = entry.transaction
-        assert digest(Hashed.TRANSACTION, TRANSACTION_DATA.encode(signed.data)) == transaction.digest
+        data = TRANSACTION_DATA.encode(signed.data)
+        assert open_transaction(contents, data) == (transaction.digest, signed.data)
         assert signed.intent == INTENT
 
 

@@ -45,7 +45,7 @@ def test_a_vector_is_accepted_and_has_its_digests(vector: dict[str, Any]) -> Non
     for transaction, part in zip(opened, vector["transactions"], strict=True):
         assert transaction.digest.hex() == part["digest"]
         assert digest(Hashed.EFFECTS, bytes.fromhex(part["effects"])).hex() == part["effects_digest"]
-        named = transaction.effects.events_digest
+        named = transaction.effects.head.events_digest
         assert (None if named is None else named.hex()) == part["events_digest"]
     assert [len(transaction.events) for transaction in opened] == [3, 0, 1]
     assert opened[0].events[2] == world.event(3)

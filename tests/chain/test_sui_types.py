@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,8 +21,20 @@ from daas_chain.sui.checkpoint import (
     ExecutionDigests,
     LiveObjectSet,
 )  # fmt: skip
-from daas_chain.sui.codec import U64, Codec, UnknownVariantError, mapping, octets, struct, text, vector
-from daas_chain.sui.digests import dynamic_field_id, package_digest, storage_cost
+from daas_chain.sui.codec import (
+    U8,
+    U64,
+    Codec,
+    UnknownVariantError,
+    fixed,
+    mapping,
+    octets,
+    sized,
+    struct,
+    text,
+    vector,
+)  # fmt: skip
+from daas_chain.sui.digests import dynamic_field_id, package_digest
 from daas_chain.sui.effects import (
     EFFECTS,
     AccumulatorEvents,
@@ -30,6 +43,7 @@ from daas_chain.sui.effects import (
     AccumulatorOperation,
     AccumulatorWrite,
     Cancelled,
+    EffectsHead,
     EffectsV1,
     EffectsV2,
     Existed,
@@ -43,6 +57,7 @@ from daas_chain.sui.effects import (
     PerEpochConfigAt,
     ReadOnlyRoot,
     ReadStreamEnded,
+    read_head,
 )
 from daas_chain.sui.events import EVENTS
 from daas_chain.sui.objects import (
@@ -60,6 +75,7 @@ from daas_chain.sui.objects import (
     type_of,
 )
 from daas_chain.sui.status import EXECUTION_STATUS, Failure, FailureKind, MoveLocation, Success
+from daas_chain.sui.storage import storage_cost
 from daas_chain.sui.types import (
     DIGEST,
     MAX_TYPE_NESTING,
@@ -191,8 +207,11 @@ def test_effects_of_both_versions_with_every_variant() -> None:
         unwrapped_then_deleted=(REF,), wrapped=(REF,), gas_object=(REF, OWNERS[0]), events_digest=None,
         dependencies=(B,),
     )  # fmt: skip
-    assert both_ways(EFFECTS, second)[0] == 1
-    assert both_ways(EFFECTS, first)[0] == 0
+    for number, whole in ((1, second), (0, first)):
+        data = both_ways(EFFECTS, whole)
+        assert data[0] == number
+        head = EffectsHead(whole.status, whole.executed_epoch, whole.transaction_digest, whole.events_digest)
+        assert read_head(data) == head
 
 
 def test_commitments_owners_and_signatures() -> None:
@@ -254,6 +273,18 @@ def test_objects_and_their_types() -> None:
         OBJECT.decode(OBJECT.encode(Object(MOVE, OWNERS[3], B, 0)).replace(b"\x28" + A, b"\x1f" + A))
 
 
+def test_an_object_is_at_least_its_id_and_a_balance_field_of_sui_is_short() -> None:
+    bare = Object(MoveObject(GasCoinType(), True, 4, A), OWNERS[3], B, 0)
+    data = both_ways(OBJECT, bare)
+    assert OBJECT.decode(data).object_id == A
+    with pytest.raises(BcsError, match="begins with its id"):
+        OBJECT.encode(Object(MoveObject(GasCoinType(), True, 4, A[:31]), OWNERS[3], B, 0))
+    with pytest.raises(BcsError, match="begins with its id"):
+        OBJECT.decode(data.replace(b"\x20" + A, b"\x1f" + A[:31], 1))
+    with pytest.raises(BcsError, match="shorter form"):
+        OBJECT_TYPE.encode(BalanceFieldType(SUI))
+
+
 def test_storage_of_a_gas_coin_costs_what_mainnet_takes() -> None:
     assert storage_cost(Object(MOVE, OWNERS[0], B, 0)) == 988_000
 
@@ -282,24 +313,50 @@ def nested(depth: int) -> bytes:
     return b"\6" * depth + b"\1"
 
 
-def test_nesting_of_types_is_bounded() -> None:
-    assert TYPE_TAG.encode(TYPE_TAG.decode(nested(MAX_TYPE_NESTING))) == nested(MAX_TYPE_NESTING)
+def in_structs(depth: int) -> bytes:
+    return (b"\7" + A + b"\1m\1T\1") * depth + b"\1"
+
+
+@pytest.mark.parametrize("make", [nested, in_structs])
+def test_a_type_is_as_deep_as_a_network_can_write_it_and_no_deeper(make: Callable[[int], bytes]) -> None:
+    deepest = make(MAX_TYPE_NESTING)
+    tag = TYPE_TAG.decode(deepest)
+    assert TYPE_TAG.encode(tag) == deepest
+    assert str(tag).count("<") == str(tag).count(">") == MAX_TYPE_NESTING
+    assert tag != SUI
     for depth in (MAX_TYPE_NESTING + 1, 100_000):
         with pytest.raises(BcsError, match="nested"):
-            TYPE_TAG.decode(nested(depth))
-    tag: Any = Primitive.U8
-    for _ in range(MAX_TYPE_NESTING + 1):
-        tag = VectorTag(tag)
+            TYPE_TAG.decode(make(depth))
+    for outer in (VectorTag(tag), StructTag(A, "m", "T", (Primitive.U8, tag, SUI))):
+        with pytest.raises(BcsError, match="nested"):
+            TYPE_TAG.encode(outer)
+    # A name that is no type of its own (that of an event) may hold the deepest type, and is read back.
+    event = StructTag(A, "m", "T", (Primitive.BOOL, tag, VectorTag(SUI)))
+    data = STRUCT_TAG.encode(event)
+    assert STRUCT_TAG.encode(STRUCT_TAG.decode(data)) == data
     with pytest.raises(BcsError, match="nested"):
-        TYPE_TAG.encode(tag)
+        STRUCT_TAG.encode(StructTag(A, "m", "T", (VectorTag(tag),)))
 
 
-@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "ä", "a" * 256, "a\n", "::"])
+def test_a_type_reads_as_in_move() -> None:
+    inner = StructTag(A[:31] + b"\1", "m", "T", (Primitive.U64, VectorTag(Primitive.ADDRESS)))
+    tag = StructTag(bytes(31) + b"\2", "pair", "Pair", (SUI, inner))
+    text = f"0x2::pair::Pair<0x2::sui::SUI, 0x{'a1' * 31}01::m::T<u64, vector<address>>>"
+    assert str(tag) == text
+    assert both_ways(TYPE_TAG, tag) == b"\7" + both_ways(STRUCT_TAG, tag)
+    for number, primitive in ((0, "bool"), (1, "u8"), (2, "u64"), (3, "u128"), (4, "address"), (5, "signer"),
+                              (8, "u16"), (9, "u32"), (10, "u256")):  # fmt: skip
+        assert str(TYPE_TAG.decode(bytes((number,)))) == primitive
+    with pytest.raises(BcsError, match=r"0\.\.10"):
+        TYPE_TAG.decode(b"\x0b")
+
+
+@pytest.mark.parametrize("name", ["", "1a", "a-b", "a b", "ä", "a\n", "::", "_", "<SELF>", "a" * 65_536])
 def test_a_name_that_is_no_identifier_is_in_no_type(name: str) -> None:
     with pytest.raises(BcsError):
         STRUCT_TAG.encode(StructTag(A, name, "T"))
     with pytest.raises(BcsError):
-        STRUCT_TAG.decode(A + text(300).encode(name) + text(8).encode("T") + b"\0")
+        STRUCT_TAG.decode(A + text(70_000).encode(name) + text(8).encode("T") + b"\0")
 
 
 CODECS = {
@@ -321,6 +378,38 @@ def test_whatever_is_accepted_has_this_one_form(name: str, data: bytes) -> None:
         assert codec.encode(value) == prefix + data
 
 
+@pytest.mark.parametrize(
+    ("codec", "most", "more"),
+    [
+        (fixed(3), b"abc", b"abcd"),
+        (fixed(3), b"abc", b"ab"),
+        (sized(3), b"abc", b"abcd"),
+        (sized(3), b"abc", b"ab"),
+        (octets(3), b"abc", b"abcd"),
+        (text(3), "a\u00e9", "\u00e9\u00e9"),
+        (vector(U8, 2), (1, 2), (1, 2, 3)),
+        (mapping(U8, U8, 1), ((1, 2),), ((1, 2), (3, 4))),
+        (TYPE_TAG, StructTag(A, "m", "T", (SUI,) * 255), StructTag(A, "m", "T", (SUI,) * 256)),
+        (STRUCT_TAG, StructTag(A, "m" * 65_535, "T"), StructTag(A, "m" * 65_536, "T")),
+        (OWNER, OWNERS[0], "no owner"),
+    ],
+)
+def test_what_would_not_be_read_is_not_written(codec: Codec[Any], most: Any, more: Any) -> None:
+    assert codec.decode(codec.encode(most)) == most
+    with pytest.raises(BcsError):
+        codec.encode(more)
+
+
+def test_what_would_not_be_written_is_not_read() -> None:
+    for codec, data in (
+        (sized(3), b"\4abcd"), (sized(3), b"\2ab"), (octets(3), b"\4abcd"), (text(3), b"\4abcd"),
+        (vector(U8, 2), b"\3\1\2\3"), (mapping(U8, U8, 2), b"\2\3\4\1\2"), (mapping(U8, U8, 1), b"\2\1\2\3\4"),
+        (TYPE_TAG, b"\7" + A + b"\1m\1T\x80\2" + b"\1" * 256),
+    ):  # fmt: skip
+        with pytest.raises(BcsError):
+            codec.decode(data)
+
+
 def test_a_description_must_name_the_fields_in_their_order() -> None:
     @dataclass(frozen=True)
     class Two:
@@ -340,6 +429,10 @@ def test_base58_has_one_form(data: bytes) -> None:
 @given(st.text(alphabet="123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz", max_size=60))
 def test_base58_text_has_one_value(value: str) -> None:
     assert base58.encode(base58.decode(value)) == value
+
+
+def test_base58_of_the_longest_text() -> None:
+    assert base58.decode("1" * base58.MAX_CHARACTERS) == bytes(base58.MAX_CHARACTERS)
 
 
 @pytest.mark.parametrize("value", ["0", "O", "I", "l", " 1", "1" * 129, "é"])

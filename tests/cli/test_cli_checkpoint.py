@@ -12,8 +12,9 @@ import pytest
 from daas_chain.light.committee import Committee
 from daas_chain.light.verdict import CERTIFICATE_NAMES, COMMITTEE_NAMES, CONTENTS_NAMES
 from daas_chain.sui import base58
-from daas_chain.sui.checkpoint import QUORUM_SIGNATURE
+from daas_chain.sui.checkpoint import MAX_CONTENTS_BYTES, QUORUM_SIGNATURE
 from daas_chain.sui.digests import Hashed, digest
+from daas_cli.checkpoint_commands import MAX_FILE_BYTES
 from support import light_world as world
 from support.daas_command import Daas, Done
 
@@ -126,6 +127,12 @@ def test_a_file_that_cannot_be_read_and_a_missing_option_end_with_2(case: Case, 
         [*files, "--unknown"],
     ):
         assert case.daas("checkpoint", "verify", *argv).returncode == 2
+
+
+def test_the_largest_contents_of_a_network_can_be_given_and_nothing_longer(case: Case) -> None:
+    assert MAX_FILE_BYTES == MAX_CONTENTS_BYTES
+    done = case.run(code=2, contents=bytes(MAX_FILE_BYTES + 1))
+    assert f"is larger than {MAX_FILE_BYTES} bytes" in done.stderr
 
 
 def test_nothing_that_a_file_says_reaches_the_terminal_as_a_control_character(case: Case) -> None:

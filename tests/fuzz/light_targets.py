@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
@@ -16,7 +17,7 @@ from daas_chain.sui import base58, transaction
 from daas_chain.sui.checkpoint import COMMITTEE, CONTENTS, QUORUM_SIGNATURE, SUMMARY
 from daas_chain.sui.checkpoint_data import read_whole
 from daas_chain.sui.codec import Codec
-from daas_chain.sui.effects import EFFECTS
+from daas_chain.sui.effects import EFFECTS, read_head
 from daas_chain.sui.events import EVENTS
 from daas_chain.sui.objects import OBJECT, Object
 from daas_chain.sui.status import EXECUTION_STATUS, Failure, FailureKind, MoveLocation
@@ -69,6 +70,19 @@ def check_whole(data: bytes) -> None:
     assert sum(map(len, parts)) <= len(data), "more out than in"
 
 
+def check_head(data: bytes) -> None:
+    """Where effects can be read whole, their head says the same."""
+    head = whole = None
+    with contextlib.suppress(BcsError):
+        whole = EFFECTS.decode(data)
+    with contextlib.suppress(BcsError):
+        head = read_head(data)
+    if whole is not None:
+        assert head is not None, "whole, but without a head"
+        assert (head.status, head.executed_epoch) == (whole.status, whole.executed_epoch)
+        assert (head.transaction_digest, head.events_digest) == (whole.transaction_digest, whole.events_digest)
+
+
 STRUCTURES: dict[str, Codec[Any]] = {
     "summary": SUMMARY,
     "signature": QUORUM_SIGNATURE,
@@ -86,6 +100,7 @@ CHOICE = Choice(
         ("bitmap", check_bitmap),
         ("base58", check_base58),
         ("whole", check_whole),
+        ("head", check_head),
     )
 )
 
@@ -101,6 +116,7 @@ def structure_seeds() -> dict[str, bytes]:
             add(name, vector["name"], bytes.fromhex(vector[name]))
         for number, part in enumerate(vector["transactions"]):
             add("effects", f"{vector['name']} {number}", bytes.fromhex(part["effects"]))
+            add("head", f"{vector['name']} {number}", bytes.fromhex(part["effects"]))
             if part["events"] is not None:
                 add("events", f"{vector['name']} {number}", bytes.fromhex(part["events"]))
     gas = transaction.GasData((samples.REF,), samples.B, 1000, 5_000_000)

@@ -1,7 +1,7 @@
 """A checkpoint summary that a quorum of its epoch's committee signed.
 
-Invariant: a `VerifiedSummary` comes from `verify_summary` alone, and says exactly what was signed: the signature is
-checked over the bytes that arrived, with intent, and with the epoch behind them.
+Invariant: a `VerifiedSummary` comes from `verify_summary` or from a verdict that ran the same checks, and says exactly
+what was signed: the signature is checked over the bytes that arrived, with intent, and with the epoch behind them.
 """
 
 from __future__ import annotations

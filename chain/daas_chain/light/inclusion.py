@@ -7,12 +7,13 @@ the events of a transaction without being noticed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from daas_chain.sui.checkpoint import CONTENTS, MAX_CONTENTS_BYTES, Contents
 from daas_chain.sui.digests import Hashed, digest
-from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, Effects
+from daas_chain.sui.effects import EFFECTS, MAX_SYSTEM_EFFECTS_BYTES, Effects, EffectsHead, read_head
 from daas_chain.sui.events import EVENTS, MAX_EVENTS_BYTES, Event
 from daas_chain.sui.status import Success
 from daas_chain.sui.types import StructTag
@@ -39,6 +40,8 @@ from .errors import (
     TransactionTotalError,
 )
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class VerifiedContents:
@@ -51,16 +54,23 @@ class VerifiedContents:
 
 @dataclass(frozen=True, slots=True)
 class VerifiedEffects:
+    """`data` has the digest that the contents name; `head` is what of it leads to the events."""
+
     contents: VerifiedContents
-    effects: Effects
+    head: EffectsHead
+    data: bytes
+
+    def whole(self) -> Effects:
+        """Changed objects and all. Raises `EffectsStructureError` where they are newer than this version."""
+        return _read_effects(EFFECTS.decode, self.data)
 
 
 @dataclass(frozen=True, slots=True)
 class VerifiedTransaction:
-    """Everything a transaction of a checkpoint did, its events complete."""
+    """A transaction of a checkpoint with all its events."""
 
     digest: bytes
-    effects: Effects
+    effects: VerifiedEffects
     events: tuple[Event, ...]
 
 
@@ -105,6 +115,13 @@ def open_contents(summary: VerifiedSummary, data: bytes, before: int | None = No
     return VerifiedContents(summary, contents, effects)
 
 
+def _read_effects(read: Callable[[bytes], T], data: bytes) -> T:
+    try:
+        return read(data)
+    except BcsError as error:
+        raise EffectsStructureError("bcs(TransactionEffects)", str(error)) from None
+
+
 def open_effects(contents: VerifiedContents, transaction: bytes, data: bytes) -> VerifiedEffects:
     """What `transaction` (its digest) did."""
     expected = contents.effects.get(transaction)
@@ -115,27 +132,24 @@ def open_effects(contents: VerifiedContents, transaction: bytes, data: bytes) ->
     found = digest(Hashed.EFFECTS, data)
     if found != expected:
         raise EffectsDigestError(expected.hex(), found.hex())
-    try:
-        effects = EFFECTS.decode(data)
-    except BcsError as error:
-        raise EffectsStructureError("bcs(TransactionEffects)", str(error)) from None
-    if effects.transaction_digest != transaction:
-        raise EffectsTransactionError(transaction.hex(), effects.transaction_digest.hex())
-    if effects.executed_epoch != contents.summary.summary.epoch:
-        raise EffectsEpochError(str(contents.summary.summary.epoch), str(effects.executed_epoch))
-    return VerifiedEffects(contents, effects)
+    head = _read_effects(read_head, data)
+    if head.transaction_digest != transaction:
+        raise EffectsTransactionError(transaction.hex(), head.transaction_digest.hex())
+    if head.executed_epoch != contents.summary.summary.epoch:
+        raise EffectsEpochError(str(contents.summary.summary.epoch), str(head.executed_epoch))
+    return VerifiedEffects(contents, head, data)
 
 
 def open_events(effects: VerifiedEffects, data: bytes | None) -> tuple[Event, ...]:
     """All events of a transaction; `data` is None when it has none."""
-    expected = effects.effects.events_digest
+    expected = effects.head.events_digest
     if expected is None:
         if data is not None:
             raise EventsUnexpectedError("no events", f"{len(data)} bytes")
         return ()
     if data is None:
         raise EventsWithheldError(f"events with digest {expected.hex()}", "none")
-    if not isinstance(effects.effects.status, Success):
+    if not isinstance(effects.head.status, Success):
         raise FailedTransactionEventsError("no events of a failed transaction", expected.hex())
     if len(data) > MAX_EVENTS_BYTES:
         raise EventsStructureError(f"at most {MAX_EVENTS_BYTES} bytes", str(len(data)))
@@ -173,5 +187,5 @@ def open_all(
     opened = []
     for entry, (effects, events) in zip(digests, parts, strict=True):
         verified = open_effects(contents, entry.transaction, effects)
-        opened.append(VerifiedTransaction(entry.transaction, verified.effects, open_events(verified, events)))
+        opened.append(VerifiedTransaction(entry.transaction, verified, open_events(verified, events)))
     return tuple(opened)

@@ -1,6 +1,7 @@
 """What a transaction did: status, gas, changed objects, and the digest of its events.
 
-Invariant: both versions are read whole; nothing of an unknown variant is skipped. Source: `effects/v1.rs`, `v2.rs` of
+Invariant: `EFFECTS` reads both versions whole and skips nothing; `read_head` is for bytes that a digest already binds.
+Source: `effects/v1.rs`, `v2.rs` of
 MystenLabs/sui-rust-sdk, `effects/object_change.rs` of MystenLabs/sui.
 """
 
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+
+from daas_protocol.bcs import Reader
 
 from .codec import U32, U64, Codec, enumeration, option, pair, struct, union, vector
 from .status import EXECUTION_STATUS, ExecutionStatus
@@ -253,3 +256,35 @@ EFFECTS: Codec[Effects] = union(
         ),
     },
 )
+
+
+@dataclass(frozen=True, slots=True)
+class EffectsHead:
+    """What leads from effects to events."""
+
+    status: ExecutionStatus
+    executed_epoch: int
+    transaction_digest: bytes
+    events_digest: bytes | None
+
+
+_V2 = 1
+_GAS_INDEX = option(U32)
+_EVENTS_DIGEST = option(DIGEST)
+
+
+def read_head(data: bytes) -> EffectsHead:
+    """The head of effects whose digest has been checked; of version 2 nothing behind it is read.
+
+    The digest already binds the rest. To read it all the same would cost ten times as much, and a kind of object change
+    that is newer than this version would stop whoever needs nothing but the events. Raises `BcsError`.
+    """
+    reader = Reader(data)
+    if reader.uleb() != _V2:
+        whole = EFFECTS.decode(data)
+        return EffectsHead(whole.status, whole.executed_epoch, whole.transaction_digest, whole.events_digest)
+    status, epoch = EXECUTION_STATUS.read(reader), reader.u64()
+    GAS_COST.read(reader)
+    transaction = DIGEST.read(reader)
+    _GAS_INDEX.read(reader)
+    return EffectsHead(status, epoch, transaction, _EVENTS_DIGEST.read(reader))

@@ -15,10 +15,9 @@ from .types import ADDRESS, NAME
 
 MAX_CONGESTED = 2048
 """Input objects of a transaction."""
-MAX_COIN_TYPE_BYTES = 131_072
-"""A coin's type as text; it came from the transaction, which is no longer."""
-MAX_DIGEST_BYTES = 1024
-"""An upgrade ticket's digest is the caller's bytes; 32 unless somebody tries."""
+MAX_TEXT_BYTES = 524_288
+"""A coin's type as text, or an upgrade ticket's digest: whoever sent the transaction chose both, and what fits into
+effects has to be readable."""
 
 
 class FailureKind(IntEnum):
@@ -155,12 +154,12 @@ _UPGRADE = tagged(
     {
         UpgradeErrorKind.UNABLE_TO_FETCH_PACKAGE: ADDRESS,
         UpgradeErrorKind.NOT_A_PACKAGE: ADDRESS,
-        UpgradeErrorKind.DIGEST_DOES_NOT_MATCH: octets(MAX_DIGEST_BYTES),
+        UpgradeErrorKind.DIGEST_DOES_NOT_MATCH: octets(MAX_TEXT_BYTES),
         UpgradeErrorKind.UNKNOWN_UPGRADE_POLICY: U8,
         UpgradeErrorKind.PACKAGE_ID_DOES_NOT_MATCH: pair(ADDRESS, ADDRESS),
     },
 )
-_COIN_TYPE = text(MAX_COIN_TYPE_BYTES)
+_COIN_TYPE = text(MAX_TEXT_BYTES)
 _ERROR = tagged(
     FailureKind,
     {

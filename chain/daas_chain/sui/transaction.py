@@ -25,6 +25,8 @@ from .system_transaction import (
 from .types import ADDRESS, DIGEST, OBJECT_REF, TYPE_TAG, ObjectRef, TypeTag
 
 MAX_TRANSACTION_BYTES = 131_072
+MAX_SYSTEM_TRANSACTION_BYTES = 33_554_432
+"""The end of an epoch may publish the whole framework; a checkpoint with it stays below 31,457,280."""
 MAX_INPUTS = 2_048
 MAX_COMMANDS = 1_024
 MAX_ARGUMENTS = 2_048
