@@ -419,13 +419,15 @@ public(package) fun set_log(self: &mut Enclave, boot_id: &vector<u8>, size: u64,
     boot.log_root = root;
 }
 
-/// Whether the boot was slashed for this kind before; from now on it was. `kind`: 0 to 7. Aborts: `EUnknownBoot`.
-public(package) fun mark_slashed(self: &mut Enclave, boot_id: &vector<u8>, kind: u8): bool {
+/// `kind`: 0 to 7. Aborts: `EUnknownBoot`.
+public(package) fun was_slashed(self: &Enclave, boot_id: &vector<u8>, kind: u8): bool {
+    self.boot(boot_id).slashed & (1u8 << kind) != 0
+}
+
+/// `kind`: 0 to 7. Aborts: `EUnknownBoot`.
+public(package) fun mark_slashed(self: &mut Enclave, boot_id: &vector<u8>, kind: u8) {
     let boot = self.boot_mut(boot_id);
-    let bit = 1u8 << kind;
-    let before = boot.slashed & bit != 0;
-    boot.slashed = boot.slashed | bit;
-    before
+    boot.slashed = boot.slashed | (1u8 << kind);
 }
 
 /// The boot is proved to have lied: when it is current, the slot takes no more requests.

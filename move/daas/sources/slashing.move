@@ -2,7 +2,7 @@
 ///
 /// Invariant: only statements that no honest signer could both have made are evidence. A receipt that is sent twice, is
 /// in a batch and alone, is signed again at another time, or is of another boot contradicts nothing: what is compared is
-/// the content (the log's leaf) of one boot. One boot is slashed once for each kind, one worker once.
+/// the content (the log's leaf) of one boot. One boot loses stake once for each kind, one worker once.
 module daas::slashing;
 
 use daas::cluster::Cluster;
@@ -183,11 +183,14 @@ fun punish(
 ) {
     enclave.check(cluster);
     pool.check(cluster);
-    assert!(!enclave.mark_slashed(boot_id, kind), EAlreadySlashed);
+    assert!(!enclave.was_slashed(boot_id, kind), EAlreadySlashed);
     let key = enclave.stake_key();
     let amount = cluster.params().slash_share(pool.slashable(key));
     let reporter = ctx.sender();
     let slashed = pool.slash(cluster.params(), key, amount, reporter, ctx);
+    // Evidence is used only when it costs something: else an operator without a stake would report himself, stake anew,
+    // and have nothing to lose for this boot.
+    if (slashed > 0) enclave.mark_slashed(boot_id, kind);
     enclave.end_slashed(cluster, boot_id);
     event::emit(BootSlashedEvent { enclave: enclave.id(), boot_id: *boot_id, kind, reporter, slashed });
 }

@@ -254,7 +254,8 @@ fun a_heartbeat_forgets_nothing_that_is_held_against_the_boot() {
     let mut world = world::serving();
     let (_, _, _, _, _, slot, _, _) = world.parts();
     slot.set_log(&world::boot_id(1), 5, sha2_256(b"five"));
-    assert!(!slot.mark_slashed(&world::boot_id(1), 0));
+    assert!(!slot.was_slashed(&world::boot_id(1), 0));
+    slot.mark_slashed(&world::boot_id(1), 0);
     world.wait(1);
     let document = world.document(1);
     heartbeat(&mut world, &document, vector[], world::operator());
@@ -262,7 +263,7 @@ fun a_heartbeat_forgets_nothing_that_is_held_against_the_boot() {
     let boot = slot.boot(&world::boot_id(1));
     assert_eq!(boot.log_size(), 5);
     assert_eq!(*boot.log_root(), sha2_256(b"five"));
-    assert!(slot.mark_slashed(&world::boot_id(1), 0));
+    assert!(slot.was_slashed(&world::boot_id(1), 0));
     world.destroy();
 }
 

@@ -390,14 +390,15 @@ fun a_boot_is_marked_once_for_each_kind_whether_it_has_ended_or_not() {
     let mut world = world::serving();
     let (_, _, _, _, _, slot, _, _) = world.parts();
     8u8.do!(|kind| {
-        assert!(!slot.mark_slashed(&world::boot_id(1), kind));
-        assert!(slot.mark_slashed(&world::boot_id(1), kind));
+        assert!(!slot.was_slashed(&world::boot_id(1), kind));
+        slot.mark_slashed(&world::boot_id(1), kind);
+        assert!(slot.was_slashed(&world::boot_id(1), kind));
     });
     world.wait(1);
     world.register(2);
     let (_, _, _, _, _, slot, _, _) = world.parts();
-    assert!(slot.mark_slashed(&world::boot_id(1), 0));
-    assert!(!slot.mark_slashed(&world::boot_id(2), 0));
+    assert!(slot.was_slashed(&world::boot_id(1), 0));
+    assert!(!slot.was_slashed(&world::boot_id(2), 0));
     world.destroy();
 }
 

@@ -111,6 +111,43 @@ public fun serving(): World {
 
 public fun destroy(self: World) { unit_test::destroy(self) }
 
+/// The operator unbonds, waits and withdraws: nothing is left to slash. `operator_stake` is then of nobody.
+public fun operator_withdraws(self: World): World {
+    let World {
+        cluster,
+        admin,
+        veto,
+        mut pool,
+        registry,
+        enclave,
+        token,
+        user_stake,
+        operator_stake,
+        mut clock,
+        mut next_hint,
+    } = self;
+    next_hint = next_hint + 1;
+    let ctx = &mut tx(OPERATOR, next_hint, 0);
+    pool.begin_unbonding(&cluster, &operator_stake, &clock, ctx);
+    clock.increment_for_testing(cluster.params().unbonding_ms());
+    unit_test::destroy(pool.withdraw(operator_stake, &clock, ctx));
+    let nobody = stake::operator_key(@0x0, enclave.id());
+    let operator_stake = stake::deposit_for_testing(&mut pool, &cluster, nobody, coin::zero(ctx), ctx);
+    World {
+        cluster,
+        admin,
+        veto,
+        pool,
+        registry,
+        enclave,
+        token,
+        user_stake,
+        operator_stake,
+        clock,
+        next_hint,
+    }
+}
+
 /// A new transaction of `sender`.
 public fun as_sender(self: &mut World, sender: address): TxContext { self.in_epoch(sender, 0) }
 
