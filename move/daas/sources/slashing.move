@@ -99,8 +99,9 @@ public fun report_other_leaf(
     punish(enclave, cluster, pool, &boot_id, CONTRADICTION, ctx);
 }
 
-/// Anyone with a signed receipt or tree head (its `index` means nothing) and a proof that the anchored log had another root at its
-/// sequence or size. Aborts: as `report_other_leaf`, those of `daas::statements`.
+/// Anyone with a signed receipt or tree head, and a proof that the anchored log had another root at its sequence or
+/// size. `index`: as in `report_equivocation`; of a tree head it means nothing. Aborts: as `report_other_leaf`, and those
+/// of `daas::statements`.
 public fun report_other_root(
     enclave: &mut Enclave,
     cluster: &mut Cluster,
