@@ -73,8 +73,11 @@ def statement(
     return signed(intent, writer.finish(), seed=seed, timestamp_ms=timestamp_ms)
 
 
-def head(size: int) -> SignedMessage:
-    return signed(Intent.TREE_HEAD, TreeHead(ENCLAVE, boot_id(1), size, TREE.root(size)).to_bcs())
+def head(
+    size: int, *, root: bytes | None = None, boot: int = 1, enclave: bytes = ENCLAVE, seed: int = 1
+) -> SignedMessage:
+    value = TreeHead(enclave, boot_id(boot), size, TREE.root(size) if root is None else root)
+    return signed(Intent.TREE_HEAD, value.to_bcs(), seed=seed)
 
 
 CASES = {
@@ -99,6 +102,12 @@ CASES = {
     "receipt_2_lie_other_key": single(LIES[2], seed=2),
     "head_2": head(2),
     "head_5": head(ANCHORED),
+    "head_5_lie": head(ANCHORED, root=OTHER),
+    "head_2_lie": head(2, root=OTHER),
+    "head_6_lie": head(ANCHORED + 1, root=OTHER),
+    "head_2_lie_other_slot": head(2, root=OTHER, enclave=OTHER),
+    "head_2_lie_boot_2": head(2, root=OTHER, boot=2),
+    "head_2_lie_other_key": head(2, root=OTHER, seed=2),
     "worker_says_1": statement(1),
     "worker_says_2": statement(2),
     "worker_says_1_later": statement(1, timestamp_ms=START_MS + 1),

@@ -99,8 +99,9 @@ public fun report_other_leaf(
     punish(enclave, cluster, pool, &boot_id, CONTRADICTION, ctx);
 }
 
-/// Anyone with a signed receipt and a proof that the anchored log had another root at its sequence than the receipt's
-/// `log_root`. Aborts: as `report_other_leaf`.
+/// Anyone with a signed receipt or tree head, and a proof that the anchored log had another root at its sequence or
+/// size. `index`: as in `report_equivocation`; of a tree head it means nothing. Aborts: as `report_other_leaf`, and those
+/// of `daas::statements`.
 public fun report_other_root(
     enclave: &mut Enclave,
     cluster: &mut Cluster,
@@ -113,12 +114,12 @@ public fun report_other_root(
     proof: vector<vector<u8>>,
     ctx: &mut TxContext,
 ) {
-    let (sequence, root, _) = statement(enclave, &boot_id, &message, &signature, index);
+    let (size, root) = claimed_root(enclave, &boot_id, &message, &signature, index);
     let boot = enclave.boot(&boot_id);
-    assert!(sequence <= boot.log_size(), ENotAnchored);
+    assert!(size <= boot.log_size(), ENotAnchored);
     assert!(root != anchored_root, ESameContent);
     let consistent = merkle::verify_consistency(
-        sequence,
+        size,
         &anchored_root,
         boot.log_size(),
         boot.log_root(),
@@ -171,6 +172,25 @@ fun statement(
     let entry = receipt::log_entry(&parsed, index);
     assert!(entry.enclave_id() == enclave.id().to_address() && entry.boot_id() == boot_id, EOtherLog);
     (entry.sequence(), *entry.log_root(), *entry.leaf_hash())
+}
+
+/// What the boot has said about its log's root at some size: in a receipt, of the log before it, or in a tree head.
+fun claimed_root(
+    enclave: &Enclave,
+    boot_id: &vector<u8>,
+    message: &vector<u8>,
+    signature: &vector<u8>,
+    index: u64,
+): (u64, vector<u8>) {
+    let parsed = wire::parse_message(message);
+    if (parsed.intent() != wire::intent_tree_head()) {
+        let (sequence, root, _) = statement(enclave, boot_id, message, signature, index);
+        return (sequence, root)
+    };
+    enclave.verify_recorded(boot_id, message, signature);
+    let head = statements::parse_tree_head(&parsed);
+    assert!(head.enclave_id() == enclave.id().to_address() && head.boot_id() == boot_id, EOtherLog);
+    (head.size(), *head.root())
 }
 
 fun punish(

@@ -2,6 +2,8 @@
 #[test_only]
 module daas::attacks_tests;
 
+use daas::audit;
+use daas::enclave;
 use daas::signed_slashing;
 use daas::slashing;
 use daas::stake;
@@ -52,4 +54,75 @@ fun without_a_stake_the_liar_stops_serving_all_the_same() {
     world.equivocate();
     assert!(world.enclave().current().is_none());
     world.destroy();
+}
+
+macro fun anchored_against($head: _, $root: vector<u8>, $proof: vector<vector<u8>>): World {
+    let mut world = world::serving();
+    let (message, signature) = signed_slashing::head_5();
+    let (cluster, _, _, _, _, enclave, _, _) = world.parts();
+    audit::anchor_tree_head(enclave, cluster, message, signature, vector[]);
+    let (message, signature) = $head;
+    let ctx = &mut world.as_sender(REPORTER);
+    let (cluster, _, _, pool, _, enclave, _, _) = world.parts();
+    slashing::report_other_root(
+        enclave, cluster, pool, world::boot_id(1), message, signature, 0, $root, $proof, ctx,
+    );
+    world
+}
+
+fun assert_caught(world: World) {
+    let key = stake::operator_key(world::operator(), world.enclave().id());
+    assert_eq!(world.pool().slashable(key), world::sui(50));
+    assert!(world.enclave().current().is_none());
+    world.destroy();
+}
+
+#[test]
+fun two_tree_heads_of_one_size_are_a_contradiction() {
+    let roots = signed_slashing::roots();
+    assert_caught(anchored_against!(signed_slashing::head_5_lie(), roots[5], vector[]));
+}
+
+#[test]
+fun a_tree_head_that_the_anchored_log_never_had_is_a_contradiction() {
+    let roots = signed_slashing::roots();
+    assert_caught(anchored_against!(signed_slashing::head_2_lie(), roots[2], signed_slashing::from_2_to_5()));
+}
+
+#[test, expected_failure(abort_code = slashing::ESameContent)]
+fun an_honest_earlier_tree_head_is_none() {
+    let roots = signed_slashing::roots();
+    anchored_against!(signed_slashing::head_2(), roots[2], signed_slashing::from_2_to_5()).destroy();
+}
+
+#[test, expected_failure(abort_code = slashing::EProof)]
+fun an_honest_earlier_tree_head_is_none_against_a_made_up_root() {
+    let roots = signed_slashing::roots();
+    anchored_against!(signed_slashing::head_2(), roots[3], signed_slashing::from_2_to_5()).destroy();
+}
+
+#[test, expected_failure(abort_code = slashing::ENotAnchored)]
+fun a_tree_head_beyond_the_anchored_one_is_none() {
+    let roots = signed_slashing::roots();
+    anchored_against!(signed_slashing::head_6_lie(), roots[5], vector[]).destroy();
+}
+
+#[test, expected_failure(abort_code = slashing::EOtherLog)]
+fun a_tree_head_of_another_slot_is_none() {
+    let roots = signed_slashing::roots();
+    let proof = signed_slashing::from_2_to_5();
+    anchored_against!(signed_slashing::head_2_lie_other_slot(), roots[2], proof).destroy();
+}
+
+#[test, expected_failure(abort_code = slashing::EOtherLog)]
+fun a_tree_head_of_another_boot_is_none() {
+    let roots = signed_slashing::roots();
+    anchored_against!(signed_slashing::head_2_lie_boot_2(), roots[2], signed_slashing::from_2_to_5()).destroy();
+}
+
+#[test, expected_failure(abort_code = enclave::EBadSignature)]
+fun a_tree_head_under_another_key_is_none() {
+    let roots = signed_slashing::roots();
+    let proof = signed_slashing::from_2_to_5();
+    anchored_against!(signed_slashing::head_2_lie_other_key(), roots[2], proof).destroy();
 }
