@@ -67,6 +67,7 @@ from daas_chain.sui.objects import (
     BalanceFieldType,
     CoinType,
     GasCoinType,
+    MoveObject,
     Object,
     OtherType,
     StakedSuiType,
