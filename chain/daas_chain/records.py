@@ -87,3 +87,4 @@ class Worker(MoveStruct):
     reputation: U64
     workload: U64
     join_token_digest: Bytes
+    join_token_signed_at_ms: U64

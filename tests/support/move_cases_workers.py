@@ -18,6 +18,8 @@ def token(
     cluster: bytes = CLUSTER,
     worker_key: bytes = WORKER_KEY,
     seed: int = 1,
+    after_ms: int = 0,
+    ciphertext: bytes = b"ciphertext",
 ) -> SignedMessage:
     writer = Writer()
     writer.fixed(enclave)
@@ -25,8 +27,8 @@ def token(
     writer.fixed(cluster)
     writer.string(node_id)
     writer.bytes(worker_key)
-    writer.bytes(b"ciphertext")
-    return signed(Intent.JOIN_TOKEN, writer.finish(), seed=seed)
+    writer.bytes(ciphertext)
+    return signed(Intent.JOIN_TOKEN, writer.finish(), seed=seed, timestamp_ms=START_MS + after_ms)
 
 
 def report(
@@ -56,6 +58,9 @@ def says(status: int, after_ms: int, **changes: object) -> SignedMessage:
 
 CASES = {
     "token": token(),
+    "token_again": token(after_ms=1, ciphertext=b"a newer one"),
+    "token_at_skew": token(after_ms=SKEW_MS),
+    "token_beyond_skew": token(after_ms=SKEW_MS + 1),
     "token_unknown_worker": token("ghost"),
     "token_other_worker_key": token(worker_key=OTHER),
     "token_other_cluster": token(cluster=OTHER),

@@ -48,11 +48,11 @@ const EWorkerKey: vector<u8> = b"The join token is encrypted to another key than
 #[error]
 const EReportReplayed: vector<u8> = b"The worker was reported at this time or later already, or registered since";
 #[error]
-const EReportFromFuture: vector<u8> = b"The report is from the future: the clocks disagree";
+const EReportFromFuture: vector<u8> = b"The signed statement is from the future: the clocks disagree";
 #[error]
 const EUnknownPlacement: vector<u8> = b"No open placement of this slot and sequence: it was never made, or is released already";
 #[error]
-const EJoinTokenKnown: vector<u8> = b"This join token is published already";
+const EJoinTokenKnown: vector<u8> = b"This join token, or one signed later, is published already";
 #[error]
 const ENotJoining: vector<u8> = b"Only a pending or offline worker needs a join token";
 
@@ -123,6 +123,8 @@ public struct Worker has drop, store {
     workload: u64,
     /// SHA-256 of the newest join token's ciphertext; empty before the first.
     join_token_digest: vector<u8>,
+    /// When the enclave signed it; 0 before the first.
+    join_token_signed_at_ms: u64,
 }
 
 public struct WorkerRegisteredEvent has copy, drop {
@@ -226,6 +228,7 @@ public fun stake_and_register_worker(
             reputation: FIRST_REPUTATION,
             workload: 0,
             join_token_digest: vector[],
+            join_token_signed_at_ms: 0,
         },
     );
     cluster.record(WorkerRegisteredEvent {
@@ -240,7 +243,7 @@ public fun stake_and_register_worker(
 }
 
 /// Anyone with the enclave's signed JoinToken. The ciphertext goes into the event, only its digest is stored. Aborts:
-/// `EWrongRegistry`, `EUnknownWorker`, `EWrongEnclave`, `EWrongCluster`, `EWorkerKey`, `ENotJoining`, `EJoinTokenKnown`,
+/// `EWrongRegistry`, `EUnknownWorker`, `EWrongEnclave`, `EWrongCluster`, `EWorkerKey`, `ENotJoining`, `EReportFromFuture`, `EJoinTokenKnown`,
 /// those of `daas::enclave::verify_current` and `daas::statements`.
 public fun publish_join_token(
     self: &mut WorkerRegistry,
@@ -251,7 +254,9 @@ public fun publish_join_token(
     clock: &Clock,
 ) {
     self.check(cluster);
-    let token = statements::parse_join_token(&wire::parse_message(&message));
+    let parsed = wire::parse_message(&message);
+    let signed_at_ms = parsed.timestamp_ms();
+    let token = statements::parse_join_token(&parsed);
     check_about(token.enclave_id(), token.cluster(), enclave, cluster);
     enclave.verify_current(cluster, token.boot_id(), &message, &signature, clock);
     let node_id = *token.node_id();
@@ -259,10 +264,13 @@ public fun publish_join_token(
     let worker = self.worker_mut(node_id);
     assert!(token.worker_key() == &worker.worker_key, EWorkerKey);
     assert!(worker.status == PENDING || worker.status == OFFLINE, ENotJoining);
-    let digest = sha2_256(ciphertext);
-    // Else anybody could publish it again and again, into the chain that every enclave replays.
-    assert!(worker.join_token_digest != digest, EJoinTokenKnown);
-    worker.join_token_digest = digest;
+    // A token from the far future would be this worker's last.
+    assert!(signed_at_ms <= clock.timestamp_ms() + cluster.params().clock_skew_ms(), EReportFromFuture);
+    // Else anybody could publish two tokens in turn for ever, into the chain that every enclave replays, and hide the
+    // newest one behind one that has run out.
+    assert!(signed_at_ms > worker.join_token_signed_at_ms, EJoinTokenKnown);
+    worker.join_token_digest = sha2_256(ciphertext);
+    worker.join_token_signed_at_ms = signed_at_ms;
     cluster.record(JoinTokenPublished { kind: JOIN_TOKEN_PUBLISHED, node_id, enclave: enclave.id(), ciphertext });
 }
 

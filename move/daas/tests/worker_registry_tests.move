@@ -706,6 +706,38 @@ fun a_join_token_is_published_once() {
 }
 
 #[test]
+fun a_later_join_token_replaces_the_one_before() {
+    let mut world = pending();
+    publish!(&mut world, signed::token());
+    publish!(&mut world, signed::token_again());
+    assert_eq!(*world.registry().worker(b"worker-1".to_string()).join_token_digest(), sha2_256(b"a newer one"));
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = worker_registry::EJoinTokenKnown)]
+fun two_join_tokens_are_not_published_in_turn_for_ever() {
+    let mut world = pending();
+    publish!(&mut world, signed::token());
+    publish!(&mut world, signed::token_again());
+    publish!(&mut world, signed::token());
+    world.destroy();
+}
+
+#[test]
+fun a_join_token_may_be_ahead_by_the_skew() {
+    let mut world = pending();
+    publish!(&mut world, signed::token_at_skew());
+    world.destroy();
+}
+
+#[test, expected_failure(abort_code = worker_registry::EReportFromFuture)]
+fun a_join_token_from_the_future_does_not_shut_out_later_ones() {
+    let mut world = pending();
+    publish!(&mut world, signed::token_beyond_skew());
+    world.destroy();
+}
+
+#[test]
 fun a_worker_can_come_and_go_twice() {
     let mut scenario = test_scenario::begin(OWNER);
     let mut world = pending();
