@@ -9,6 +9,7 @@ use daas::version;
 use daas::wire;
 use daas::world::{Self, World};
 use std::unit_test::assert_eq;
+use sui::bcs;
 use sui::event;
 
 fun anchor(world: &mut World, message: vector<u8>, signature: vector<u8>, proof: vector<vector<u8>>) {
@@ -278,5 +279,32 @@ fun a_tree_head_is_no_snapshot() {
     let mut world = world::serving();
     let (message, signature) = signed::head_5();
     world.journal(message, signature);
+    world.destroy();
+}
+
+#[test]
+fun an_anchored_head_names_slot_boot_size_and_root() {
+    let world = anchored_3();
+    let mut expected = bcs::to_bytes(&world.enclave().id());
+    expected.append(bcs::to_bytes(&world::boot_id(1)));
+    expected.append(bcs::to_bytes(&3u64));
+    expected.append(bcs::to_bytes(&signed::roots()[3]));
+    let events = event::events_by_type<TreeHeadAnchored>();
+    assert_eq!(events.length(), 1);
+    assert_eq!(bcs::to_bytes(&events[0]), expected);
+    world.destroy();
+}
+
+#[test]
+fun an_anchored_journal_names_slot_revision_and_root() {
+    let mut world = world::serving();
+    let (message, signature) = signed::snapshot_5();
+    world.journal(message, signature);
+    let mut expected = bcs::to_bytes(&world.enclave().id());
+    expected.append(bcs::to_bytes(&5u64));
+    expected.append(bcs::to_bytes(&vector::tabulate!(32, |_| 5u8)));
+    let events = event::events_by_type<JournalAnchored>();
+    assert_eq!(events.length(), 1);
+    assert_eq!(bcs::to_bytes(&events[0]), expected);
     world.destroy();
 }
