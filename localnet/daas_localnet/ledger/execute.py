@@ -28,11 +28,11 @@ from .inputs import FRAMEWORK, GAS_COIN, Checked, CheckedInput, check
 from .objects import Stored
 from .packages import Packages, packages_of
 from .ptb import Commands
-from .publishing import publish
 from .runtime import LedgerRuntime
 from .settle import Outcome, settle
 from .slots import PureSlot, Slot, Slots
 from .store import Store
+from .upgrading import deploy
 
 STD = (1).to_bytes(32, "big")
 
@@ -121,7 +121,7 @@ class _Attempt:
             PureSlot(one) if isinstance(one, bytes) else self._object(one, machine, run, runtime)
             for one in checked.inputs
         ]
-        commands = Commands(machine, self._packages, run, runtime, Slots(run, gas_slot, inputs), publish)
+        commands = Commands(machine, self._packages, run, runtime, Slots(run, gas_slot, inputs), deploy)
         for index, command in enumerate(checked.kind.commands):
             self._command = index
             commands.command(command)

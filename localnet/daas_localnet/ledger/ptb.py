@@ -52,19 +52,19 @@ _OWN_TYPES_ONLY = frozenset(
 """Only the module of the object's type may call these; a transaction is no module."""
 _OBJECT = Ability.KEY | Ability.STORE
 _U64_MAX = 2**64 - 1
-Publisher = Callable[["Commands", Publish], Slot]
+Deployer = Callable[["Commands", Publish | Upgrade], Slot]
 
 
 @dataclass(slots=True)
 class Commands:
-    """Runs them one after the other. `publish` is what a Publish command does."""
+    """Runs them one after the other. `deploy` is what Publish and Upgrade do."""
 
     machine: Machine
     packages: Packages
     run: Execution
     runtime: LedgerRuntime
     slots: Slots
-    publish: Publisher
+    deploy: Deployer
     events: list[Event] = field(default_factory=list)
     published: list[MovePackage] = field(default_factory=list)
 
@@ -83,10 +83,8 @@ class Commands:
                 results = self._merge(command)
             case MakeMoveVec():
                 results = self._vector(command)
-            case Publish():
-                results = [self.publish(self, command)]
-            case Upgrade():
-                raise CommandFailure(FailureKind.FEATURE_NOT_YET_SUPPORTED, reason="Upgrade")
+            case Publish() | Upgrade():
+                results = [self.deploy(self, command)]
         self.slots.results.append(results)
 
     def unused(self) -> None:

@@ -10,9 +10,12 @@ from typing import Any
 
 from daas_chain.bytecode_errors import BytecodeError
 from daas_chain.bytecode_types import Module
-from daas_chain.sui.objects import MovePackage, TypeOrigin, UpgradeInfo
+from daas_chain.compiled import OBJECT_OVERHEAD
+from daas_chain.sui.digests import metered_size
+from daas_chain.sui.objects import MovePackage, Object, TypeOrigin, UpgradeInfo
 from daas_chain.sui.status import FailureKind
-from daas_chain.sui.transaction import Publish
+from daas_chain.sui.transaction import Publish, Upgrade
+from daas_chain.sui.types import ImmutableOwner
 from daas_localnet.vm.errors import LinkError, MismatchError
 from daas_localnet.vm.machine import Machine
 from daas_localnet.vm.natives.transaction import is_one_time_witness
@@ -36,40 +39,50 @@ _COMPATIBLE = 0
 
 def publish(commands: Commands, command: Publish) -> Slot:
     """The UpgradeCap. Raises CommandFailure, ExecutionFailure."""
-    size = sum(map(len, command.modules))
-    commands.run.charge("publish", size // gas.PUBLISH_BYTES_PER_UNIT)
     storage_id = commands.run.context.fresh_id()
-    read: list[tuple[bytes, Module]] = []
-    for code in command.modules:
+    codes, modules = read(commands, command, storage_id)
+    package = Package(storage_id, storage_id, _FIRST_VERSION, modules, linkage(commands, command))
+    machine = enter(commands, package, codes)
+    for name in modules:
+        _initialise(commands, machine, machine.world.module(storage_id, name))
+    capability = struct(commands.machine.world.module(_SUI, "package").own_datatype("UpgradeCap"))
+    value: list[Any] = [[[commands.run.context.fresh_id()]], [storage_id], _FIRST_VERSION, _COMPATIBLE]
+    return Slot(capability, [value])
+
+
+def read(commands: Commands, command: Publish | Upgrade, original: bytes) -> tuple[dict[str, bytes], dict[str, Module]]:
+    """The modules, in the order of the command, at the id that they are known by. Raises CommandFailure."""
+    commands.run.charge("publish", sum(map(len, command.modules)) // gas.PUBLISH_BYTES_PER_UNIT)
+    codes: dict[str, bytes] = {}
+    modules: dict[str, Module] = {}
+    for given in command.modules:
         try:
-            read.append(with_address(code, storage_id))
+            code, module = with_address(given, original)
         except BytecodeError as problem:
             raise _refused(str(problem)) from None
         except MismatchError as problem:
             raise CommandFailure(FailureKind.PUBLISH_ERROR_NON_ZERO_ADDRESS, reason=str(problem)) from None
-    codes = {module.name: code for code, module in read}
-    if len(codes) != len(read):
-        raise _refused("two modules of one name")
-    package = Package(
-        storage_id, storage_id, _FIRST_VERSION, {module.name: module for _, module in read}, _linkage(commands, command)
-    )
-    stored = stored_package(package, by_name(codes), commands)
-    length = sum(len(name) + len(code) for name, code in stored.modules)
-    if length > PACKAGE_BYTES_MAX:
-        raise CommandFailure(FailureKind.MOVE_PACKAGE_TOO_BIG, (length, PACKAGE_BYTES_MAX))
+        if module.name in codes:
+            raise _refused("two modules of one name")
+        codes[module.name], modules[module.name] = code, module
+    return codes, modules
+
+
+def enter(commands: Commands, package: Package, codes: dict[str, bytes]) -> Machine:
+    """Verifies a package in the world it will live in, and puts it among what is written. Raises CommandFailure."""
+    found = stored_package(package, by_name(codes), commands)
+    size = metered_size(Object(found, ImmutableOwner(), bytes(32), 0)) - OBJECT_OVERHEAD
+    if size > PACKAGE_BYTES_MAX:
+        raise CommandFailure(FailureKind.MOVE_PACKAGE_TOO_BIG, (size, PACKAGE_BYTES_MAX))
     used = commands.packages.closure(package.linkage.values(), ())
-    machine = commands.packages.machine({**used, storage_id: package})
+    machine = commands.packages.machine({**used, package.original_id: package})
     try:
-        for _, module in read:
-            machine.verify(machine.world.module(storage_id, module.name))
+        for name in package.modules:
+            machine.verify(machine.world.module(package.original_id, name))
     except LinkError as problem:
         raise _refused(str(problem)) from None
-    commands.published.append(stored)
-    for _, module in read:
-        _initialise(commands, machine, machine.world.module(storage_id, module.name))
-    capability = struct(commands.machine.world.module(_SUI, "package").own_datatype("UpgradeCap"))
-    value: list[Any] = [[[commands.run.context.fresh_id()]], [storage_id], _FIRST_VERSION, _COMPATIBLE]
-    return Slot(capability, [value])
+    commands.published.append(found)
+    return machine
 
 
 def stored_package(package: Package, codes: tuple[tuple[str, bytes], ...], commands: Commands) -> MovePackage:
@@ -80,19 +93,19 @@ def stored_package(package: Package, codes: tuple[tuple[str, bytes], ...], comma
         for definition in module.datatypes:
             datatype = module.identifiers[module.datatype_handles[definition.handle].name]
             origins.append(TypeOrigin(name, datatype, package.origins.get((name, datatype), package.storage_id)))
-    linkage = []
+    links = []
     for original, storage_id in sorted(package.linkage.items()):
         found = commands.packages.get(storage_id)
         assert found is not None
-        linkage.append((original, UpgradeInfo(storage_id, found.version)))
-    return MovePackage(package.storage_id, package.version, codes, tuple(origins), tuple(linkage))
+        links.append((original, UpgradeInfo(storage_id, found.version)))
+    return MovePackage(package.storage_id, package.version, codes, tuple(origins), tuple(links))
 
 
 def _refused(reason: str) -> CommandFailure:
     return CommandFailure(FailureKind.VM_VERIFICATION_OR_DESERIALIZATION_ERROR, reason=reason)
 
 
-def _linkage(commands: Commands, command: Publish) -> dict[bytes, bytes]:
+def linkage(commands: Commands, command: Publish | Upgrade) -> dict[bytes, bytes]:
     """Every dependency, and nothing that one of them needs may be missing or older than it needs."""
     found: dict[bytes, Package] = {}
     for storage_id in command.dependencies:
