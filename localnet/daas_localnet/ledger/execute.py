@@ -32,6 +32,7 @@ from .runtime import LedgerRuntime
 from .settle import Outcome, settle
 from .slots import PureSlot, Slot, Slots
 from .store import Store
+from .system import prologue, prologue_data
 from .upgrading import deploy
 
 STD = (1).to_bytes(32, "big")
@@ -68,6 +69,14 @@ class Ledger:
         """As `execute`, and nothing is changed."""
         checked = check(data, self.store, self.epoch.number, self.epoch.reference_gas_price)
         return _Attempt(self, checked).outcome()
+
+    def tick(self, round_: int, timestamp_ms: int) -> Outcome:
+        """Sets the clock, by a transaction of the network's own. Raises ClockError."""
+        outcome = prologue(
+            self.store, self.epoch.number, prologue_data(self.epoch.number, round_, timestamp_ms), timestamp_ms
+        )
+        self.store.commit(outcome.batch)
+        return outcome
 
 
 class _Attempt:
