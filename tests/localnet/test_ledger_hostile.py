@@ -238,7 +238,7 @@ def test_random_transactions_keep_what_belongs_to_others_and_all_sui() -> None:
                 assert world.store.get(id_) == one
         assert everything(world) + paid == total
     assert seen["SUCCESS"] > TRANSACTIONS // 20, seen
-    assert len(seen) > 8, seen
+    assert len(seen) >= 8, seen
     assert set(used) == {"MoveCall", "SplitCoins", "MergeCoins", "TransferObjects", "MakeMoveVec"}
 
 
