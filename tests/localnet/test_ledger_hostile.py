@@ -180,6 +180,9 @@ class Writer:
                 continue
             if str(type_) == "0x2::balance::Balance<0x2::sui::SUI>":
                 argument = self.block.call(SUI, "coin::from_balance", argument, types=(SUI_TYPE,))
+            elif type_ == vector(self.type(COIN)):
+                self.block.call(SUI, "pay::join_vec", tx.GasCoin(), argument, types=(SUI_TYPE,))
+                continue
             elif Ability.KEY not in abilities(type_):
                 continue
             self.block.command(tx.TransferObjects((argument,), self.to()))
