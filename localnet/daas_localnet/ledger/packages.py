@@ -1,0 +1,134 @@
+"""Published packages in the virtual machine.
+
+Invariant: a world holds one version of each package: those that a transaction calls, exactly; of what those are linked
+to, the newest version that any of them names.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from daas_chain.bytecode import read_module
+from daas_chain.sui.objects import MovePackage
+from daas_chain.sui.status import FailureKind
+from daas_chain.sui.types import Primitive, StructTag, TypeTag, VectorTag
+from daas_localnet.vm.errors import LinkError, Signal
+from daas_localnet.vm.limits import WORLDS_KEPT
+from daas_localnet.vm.machine import Machine
+from daas_localnet.vm.types import LEAVES, Type, struct, vector
+from daas_localnet.vm.types import abilities as abilities_of
+from daas_localnet.vm.world import Package, World
+
+from .errors import CommandFailure
+from .store import Store
+
+_LEAVES = {kind.name: leaf for kind, leaf in LEAVES.items()}
+
+
+def original_of(package: MovePackage) -> bytes:
+    """The id that the package was first published under: its modules know no other."""
+    return read_module(package.modules[0][1]).address
+
+
+def linked(package: MovePackage) -> Package:
+    """As the virtual machine takes it. Raises BytecodeError."""
+    modules = {name: read_module(code) for name, code in package.modules}
+    return Package(
+        package.object_id,
+        next(iter(modules.values())).address,
+        package.version,
+        modules,
+        {original: info.upgraded_id for original, info in package.linkage},
+        {(one.module, one.name): one.package for one in package.type_origins},
+    )
+
+
+class Packages:
+    """Packages of a store, read once, and the machines for sets of them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read: dict[bytes, Package] = {}
+        self._machines: OrderedDict[frozenset[bytes], Machine] = OrderedDict()
+
+    def get(self, storage_id: bytes) -> Package | None:
+        if storage_id not in self._read:
+            found = self._store.get(storage_id)
+            if found is None or found.package is None:
+                return None
+            self._read[storage_id] = linked(found.package)
+        return self._read[storage_id]
+
+    def closure(self, called: Iterable[bytes], named: Iterable[bytes]) -> dict[bytes, Package]:
+        """By original id. `called`: exactly these; `named`: these or newer. Raises CommandFailure."""
+        exact: dict[bytes, Package] = {}
+        for storage_id in called:
+            found = self.get(storage_id)
+            if found is None:
+                raise CommandFailure(FailureKind.PUBLISH_UPGRADE_MISSING_DEPENDENCY, reason=storage_id.hex())
+            if exact.setdefault(found.original_id, found) is not found:
+                raise CommandFailure(FailureKind.INVALID_LINKAGE, reason="two versions of one package are called")
+        chosen = dict(exact)
+        waiting = [*exact.values(), *(one for one in map(self.get, named) if one is not None)]
+        seen: set[bytes] = set()
+        while waiting:
+            one = waiting.pop()
+            if one.storage_id in seen:
+                continue
+            seen.add(one.storage_id)
+            before = chosen.get(one.original_id)
+            if before is None or (before.version < one.version and one.original_id not in exact):
+                chosen[one.original_id] = one
+            elif before.version < one.version:
+                raise CommandFailure(FailureKind.INVALID_LINKAGE, reason="an older version is called than is used")
+            waiting.extend(found for found in map(self.get, one.linkage.values()) if found is not None)
+        return chosen
+
+    def machine(self, packages: dict[bytes, Package]) -> Machine:
+        key = frozenset(one.storage_id for one in packages.values())
+        if key in self._machines:
+            self._machines.move_to_end(key)
+        else:
+            self._machines[key] = Machine(World(packages.values()))
+            if len(self._machines) > WORLDS_KEPT:
+                self._machines.popitem(last=False)
+        return self._machines[key]
+
+    def type(self, world: World, tag: TypeTag) -> Type:
+        """A type as linked in a world. Raises CommandFailure (TYPE_ARGUMENT_ERROR is the caller's to say)."""
+        try:
+            return self._type(world, tag)
+        except (LinkError, Signal) as problem:
+            raise CommandFailure(FailureKind.VM_VERIFICATION_OR_DESERIALIZATION_ERROR, reason=str(problem)) from None
+
+    def _type(self, world: World, tag: TypeTag) -> Type:
+        match tag:
+            case Primitive():
+                return _LEAVES[tag.name]
+            case VectorTag(element):
+                return vector(self._type(world, element))
+            case StructTag():
+                return self._struct(world, tag)
+
+    def _struct(self, world: World, tag: StructTag) -> Type:
+        package = self.get(tag.address)
+        original = tag.address if package is None else package.original_id
+        datatype = world.module(original, tag.module).own_datatype(tag.name)
+        arguments = tuple(self._type(world, one) for one in tag.arguments)
+        if len(arguments) != len(datatype.constraints) or any(
+            wanted & ~abilities_of(one) for one, wanted in zip(arguments, datatype.constraints, strict=True)
+        ):
+            raise CommandFailure(FailureKind.VM_VERIFICATION_OR_DESERIALIZATION_ERROR, reason=f"arguments of {tag}")
+        return struct(datatype, arguments)
+
+
+def packages_of(tag: TypeTag) -> Iterable[bytes]:
+    """Ids of the packages that a type names."""
+    match tag:
+        case VectorTag(element):
+            yield from packages_of(element)
+        case StructTag():
+            yield tag.address
+            for one in tag.arguments:
+                yield from packages_of(one)
