@@ -28,7 +28,8 @@ from daas_localnet.vm.world import LinkedFunction
 from daas_protocol.bcs import BcsError
 from support.ledger_world import ALICE, BOB, FAUCET, STD, SUI, LedgerWorld, balance, u64
 
-TRANSACTIONS = int(os.environ.get("DAAS_MUTANTS", "600"))
+TRANSACTIONS = int(os.environ.get("MUTANTS", "600"))
+"""Of each test; conftest takes what begins with DAAS_ out of the environment."""
 COIN = StructTag(SUI, "coin", "Coin", (SUI_TYPE,))
 BAG, BALANCE = StructTag(SUI, "bag", "Bag"), StructTag(SUI, "balance", "Balance", (SUI_TYPE,))
 OPTION = StructTag(STD, "option", "Option", (COIN,))
