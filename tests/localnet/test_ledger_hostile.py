@@ -14,6 +14,7 @@ from daas_chain.sui.status import Failure, FailureKind
 from daas_chain.sui.types import (
     AddressOwner,
     ImmutableOwner,
+    ObjectOwner,
     Primitive,
     SharedOwner,
     StructTag,
@@ -241,6 +242,10 @@ def test_random_transactions_keep_what_belongs_to_others_and_all_sui() -> None:
             if one.owner in (AddressOwner(other), ImmutableOwner()):
                 assert world.store.get(id_) == one
         assert everything(world) + paid == total
+        for owner in {one.owner for one in before.values() if isinstance(one.owner, AddressOwner | ObjectOwner)}:
+            assert {one.object_id for one in world.store.owned(owner)} == {
+                one.object_id for one in world.store if one.owner == owner
+            }
     assert seen["SUCCESS"] > TRANSACTIONS // 20, seen
     assert len(seen) >= 8, seen
     assert set(used) == {"MoveCall", "SplitCoins", "MergeCoins", "TransferObjects", "MakeMoveVec"}
