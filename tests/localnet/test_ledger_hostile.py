@@ -14,6 +14,7 @@ from daas_chain.sui.status import Failure, FailureKind
 from daas_chain.sui.types import (
     AddressOwner,
     ImmutableOwner,
+    ObjectOwner,
     Primitive,
     SharedOwner,
     StructTag,
@@ -28,7 +29,8 @@ from daas_localnet.vm.world import LinkedFunction
 from daas_protocol.bcs import BcsError
 from support.ledger_world import ALICE, BOB, FAUCET, STD, SUI, LedgerWorld, balance, u64
 
-TRANSACTIONS = int(os.environ.get("DAAS_MUTANTS", "600"))
+TRANSACTIONS = int(os.environ.get("MUTANTS", "600"))
+"""Of each test; conftest takes what begins with DAAS_ out of the environment."""
 COIN = StructTag(SUI, "coin", "Coin", (SUI_TYPE,))
 BAG, BALANCE = StructTag(SUI, "bag", "Bag"), StructTag(SUI, "balance", "Balance", (SUI_TYPE,))
 OPTION = StructTag(STD, "option", "Option", (COIN,))
@@ -240,6 +242,10 @@ def test_random_transactions_keep_what_belongs_to_others_and_all_sui() -> None:
             if one.owner in (AddressOwner(other), ImmutableOwner()):
                 assert world.store.get(id_) == one
         assert everything(world) + paid == total
+        for owner in {one.owner for one in before.values() if isinstance(one.owner, AddressOwner | ObjectOwner)}:
+            assert {one.object_id for one in world.store.owned(owner)} == {
+                one.object_id for one in world.store if one.owner == owner
+            }
     assert seen["SUCCESS"] > TRANSACTIONS // 20, seen
     assert len(seen) >= 8, seen
     assert set(used) == {"MoveCall", "SplitCoins", "MergeCoins", "TransferObjects", "MakeMoveVec"}

@@ -14,6 +14,7 @@ from daas_chain.sui import transaction as tx
 from daas_chain.sui.effects import EFFECTS
 from daas_chain.sui.system_transaction import CommitPrologueV1
 from daas_chain.sui.transaction import TRANSACTION_DATA
+from daas_chain.sui.types import AddressOwner, ObjectOwner
 from daas_localnet.ledger.execute import Ledger
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.sqlite import SqliteStore
@@ -64,6 +65,12 @@ def test_a_ledger_in_a_file_does_what_one_in_memory_does(tmp_path: Path) -> None
     store.close()
     again = SqliteStore(tmp_path / "ledger")
     assert sorted(again, key=lambda one: one.object_id) == sorted(world.store, key=lambda one: one.object_id)
+    owners = {one.owner for one in world.store if isinstance(one.owner, AddressOwner)}
+    assert {AddressOwner(ALICE), AddressOwner(BOB)} <= owners
+    for owner in owners:
+        expected = sorted((one for one in world.store if one.owner == owner), key=lambda one: one.object_id)
+        assert again.owned(owner) == world.store.owned(owner) == tuple(expected)
+    assert again.owned(ObjectOwner(CLOCK)) == world.store.owned(ObjectOwner(CLOCK)) == ()
     for one in world.store:
         assert again.get(one.object_id) == one
         assert again.at(one.object_id, one.version) == world.store.at(one.object_id, one.version)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from daas_chain.sui.objects import OBJECT
+from daas_chain.sui.types import OWNER, AddressOwner, ObjectOwner, Owner
 
 from .objects import Stored, stored
 from .store import Batch, StaleVersionError
@@ -18,7 +19,8 @@ from .store import Batch, StaleVersionError
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS versions (id BLOB, version INTEGER, object BLOB NOT NULL, PRIMARY KEY (id, version))
 WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS present (id BLOB PRIMARY KEY, version INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS present (id BLOB PRIMARY KEY, version INTEGER NOT NULL, owner BLOB) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS owned ON present (owner, id) WHERE owner IS NOT NULL;
 CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 CACHED = 4_096
@@ -56,6 +58,12 @@ class SqliteStore:
     def at(self, object_id: bytes, version: int) -> Stored | None:
         return self._one("SELECT object FROM versions WHERE id = ? AND version = ?", object_id, version)
 
+    def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
+        rows = self._database.execute(
+            "SELECT object FROM present JOIN versions USING (id, version) WHERE owner = ? ORDER BY id", (_owner(owner),)
+        ).fetchall()
+        return tuple(stored(OBJECT.decode(data)) for (data,) in rows)
+
     def record(self, key: bytes) -> bytes | None:
         row = self._database.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])
@@ -73,7 +81,8 @@ class SqliteStore:
                 [(one.object_id, one.version, OBJECT.encode(one.value)) for one in batch.written],
             )
             run.executemany(
-                "INSERT OR REPLACE INTO present VALUES (?, ?)", [(one.object_id, one.version) for one in batch.written]
+                "INSERT OR REPLACE INTO present VALUES (?, ?, ?)",
+                [(one.object_id, one.version, _owner(one.owner)) for one in batch.written],
             )
             run.executemany("DELETE FROM present WHERE id = ?", [(one,) for one in batch.removed])
             run.executemany("INSERT INTO records VALUES (?, ?)", batch.records)
@@ -96,3 +105,8 @@ class SqliteStore:
         self._cache[one.object_id] = one
         if len(self._cache) > CACHED:
             del self._cache[next(iter(self._cache))]
+
+
+def _owner(owner: Owner) -> bytes | None:
+    """What an address or an object owns is looked up by; nobody owns the others."""
+    return OWNER.encode(owner) if isinstance(owner, AddressOwner | ObjectOwner) else None

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from daas_chain.sui.types import AddressOwner, ObjectOwner, Owner
+
 from .objects import Stored
 
 
@@ -31,6 +33,9 @@ class Store(Protocol):
 
     def at(self, object_id: bytes, version: int) -> Stored | None:
         """One version, present or past."""
+
+    def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
+        """What an address or an object owns at present, in the order of ids."""
 
     def record(self, key: bytes) -> bytes | None:
         """A record of an earlier batch."""
@@ -56,6 +61,7 @@ class MemoryStore:
         self._present: dict[bytes, Stored] = {}
         self._all: dict[tuple[bytes, int], Stored] = {}
         self._records: dict[bytes, bytes] = {}
+        self._owned: dict[Owner, dict[bytes, Stored]] = {}
 
     def __iter__(self) -> Iterator[Stored]:
         return iter(tuple(self._present.values()))
@@ -66,6 +72,10 @@ class MemoryStore:
     def at(self, object_id: bytes, version: int) -> Stored | None:
         return self._all.get((object_id, version))
 
+    def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
+        found = self._owned.get(owner, {})
+        return tuple(found[object_id] for object_id in sorted(found))
+
     def record(self, key: bytes) -> bytes | None:
         return self._records.get(key)
 
@@ -74,9 +84,15 @@ class MemoryStore:
             before = self._present.get(one.object_id)
             if before is not None and before.version >= one.version:
                 raise StaleVersionError(one.object_id, before.version, one.version)
+        for object_id in (*(one.object_id for one in batch.written), *batch.removed):
+            gone = self._present.pop(object_id, None)
+            if gone is not None and gone.owner in self._owned:
+                del self._owned[gone.owner][object_id]
+                if not self._owned[gone.owner]:
+                    del self._owned[gone.owner]
         for one in batch.written:
             self._present[one.object_id] = one
             self._all[(one.object_id, one.version)] = one
-        for object_id in batch.removed:
-            self._present.pop(object_id, None)
+            if isinstance(one.owner, AddressOwner | ObjectOwner):
+                self._owned.setdefault(one.owner, {})[one.object_id] = one
         self._records.update(batch.records)
