@@ -9,7 +9,6 @@ asked of any network.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -98,6 +97,8 @@ def require(name: str) -> None:
 @contextlib.contextmanager
 def locked() -> Iterator[None]:
     """One process of this user at a time makes anything of Move."""
+    import fcntl  # not on Windows, where nothing is compiled
+
     cache().mkdir(parents=True, exist_ok=True)
     with (cache() / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

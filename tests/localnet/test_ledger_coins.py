@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daas_chain.sui import transaction as tx
-from daas_chain.sui.digests import fresh_id, metered_size, storage_cost
+from daas_chain.sui.digests import fresh_id
 from daas_chain.sui.effects import Existed, IdOperation, NotExist
 from daas_chain.sui.objects import SUI
 from daas_chain.sui.status import ArgumentErrorKind, Failure, FailureKind
+from daas_chain.sui.storage import metered_size, storage_cost
 from daas_chain.sui.types import AddressOwner, GasCost, ImmutableOwner, Primitive, StructTag
 from daas_localnet.ledger import gas
 from daas_localnet.ledger import ptb as commands

@@ -7,10 +7,11 @@ import pytest
 from daas_chain.abort import decode_abort
 from daas_chain.bytecode import read_module
 from daas_chain.sui import transaction as tx
-from daas_chain.sui.digests import Hashed, digest, fresh_id, storage_cost
+from daas_chain.sui.digests import Hashed, digest, fresh_id
 from daas_chain.sui.effects import Existed, IdOperation, NotExist, ObjectWrite, PackageWrite, ReadOnlyRoot
 from daas_chain.sui.events import EVENTS
 from daas_chain.sui.status import Failure, FailureKind
+from daas_chain.sui.storage import storage_cost
 from daas_chain.sui.types import AddressOwner, ImmutableOwner, ObjectOwner, SharedOwner, StructTag
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.settle import Outcome

@@ -11,9 +11,9 @@ from typing import Any
 from daas_chain.bytecode_errors import BytecodeError
 from daas_chain.bytecode_types import Module
 from daas_chain.compiled import OBJECT_OVERHEAD
-from daas_chain.sui.digests import metered_size
 from daas_chain.sui.objects import MovePackage, Object, TypeOrigin, UpgradeInfo
 from daas_chain.sui.status import FailureKind
+from daas_chain.sui.storage import metered_size
 from daas_chain.sui.transaction import Publish, Upgrade
 from daas_chain.sui.types import ImmutableOwner
 from daas_localnet.vm.errors import LinkError, MismatchError

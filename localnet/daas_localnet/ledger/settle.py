@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from daas_chain.sui.digests import Hashed, digest, storage_cost
+from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.effects import (
     EFFECTS,
     EffectsV2,
@@ -24,6 +24,7 @@ from daas_chain.sui.effects import (
 from daas_chain.sui.events import EVENTS, Event
 from daas_chain.sui.objects import MovePackage
 from daas_chain.sui.status import ExecutionStatus, Failure, FailureKind, Success
+from daas_chain.sui.storage import storage_cost
 from daas_chain.sui.types import GasCost, SharedOwner
 
 from . import gas
