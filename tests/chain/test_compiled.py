@@ -19,6 +19,8 @@ from daas_cli.move_compiler import Bundled
 from daas_cli.output import Progress
 from support.move_package import build_package
 
+pytestmark = pytest.mark.e2e
+
 CHAIN = Path(__file__).resolve().parents[2] / "chain"
 
 

@@ -18,6 +18,8 @@ from daas_cli.errors import RefusedError
 from support.daas_command import Daas
 from support.move_package import ONE, ONE_TESTS, need_compiler, write_package
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def daas(tmp_path: Path) -> Daas:

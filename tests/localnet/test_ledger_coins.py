@@ -287,6 +287,7 @@ STEPS = st.lists(
 )
 
 
+@pytest.mark.e2e
 @settings(max_examples=60)
 @given(STEPS)
 def test_no_sui_is_made_or_lost(steps: Any) -> None:

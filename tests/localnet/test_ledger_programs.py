@@ -17,6 +17,8 @@ from daas_cli.output import Progress
 from support.ledger_world import ALICE, BOB, LedgerWorld, balance, u64
 from support.move_package import need_compiler
 
+pytestmark = pytest.mark.e2e
+
 MANIFEST = '[package]\nname = "post"\nedition = "2024"\n\n[addresses]\npost = "0x0"\n'
 SOURCE = """module post::post;
 

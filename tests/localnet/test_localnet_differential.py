@@ -18,6 +18,8 @@ from support import move_cases, move_differential
 from support.move_package import need_compiler
 from support.move_world import framework
 
+pytestmark = pytest.mark.e2e
+
 CASES_MIN = 1_000
 
 

@@ -23,6 +23,8 @@ from daas_localnet.vm.world import Package, World
 from support.move_mutants import fitting, mutant, value
 from support.move_world import DAAS, USER, built, framework, published
 
+pytestmark = pytest.mark.e2e
+
 MUTANTS = int(os.environ.get("LOCALNET_MUTANTS", "600"))
 BUDGET = 20_000
 SHORT = ("pcr", "wire", "grant", "merkle", "heads", "params", "queue", "binding")
