@@ -23,7 +23,7 @@ test: setup ## set up, then the whole suite, the real control plane included
 
 test-fast: ## the suite without the control plane (sets up Python only)
 	@tools/setup.sh --python-only
-	@.venv/bin/python -m pytest -q -n 3 -m "not e2e"
+	@.venv/bin/python -m pytest -q -n 4 -m "not e2e"
 
 fuzz: ## fuzz every parser, 30 s each (tools/fuzz.sh SECONDS TARGET... for more)
 	@tools/setup.sh --python-only

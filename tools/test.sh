@@ -9,7 +9,7 @@ tools/lint.sh
 tools/step.sh "Move: build, tests, aborts without a test" "a minute" tools/test-move.sh
 tools/step.sh "Go: vet and tests" "a minute the first time" tools/test-go.sh
 echo "==> pytest: the fast suite" >&2
-.venv/bin/python -m pytest -n 3 -m "not e2e" "$@"
+.venv/bin/python -m pytest -n 4 -m "not e2e" "$@"
 tools/step.sh "fuzzing: 30 s for each parser, two at a time" "4 min" env FUZZ_SEED=1 tools/fuzz.sh 30
 echo "==> pytest: end to end, with the real control plane" >&2
 .venv/bin/python -m pytest -m e2e "$@"
