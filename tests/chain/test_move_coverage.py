@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from support.move_sources import public_functions
+
 MOVE = Path(__file__).parents[2] / "move" / "daas"
 TESTS = "\n".join(path.read_text() for path in sorted((MOVE / "tests").glob("*.move")))
 CALLED = set(re.findall(r"(?:\.|::)(\w+)\(", TESTS))
@@ -12,7 +14,6 @@ NEEDS_THE_NATIVE = {("enclave", "register"), ("enclave", "heartbeat")}
 """They take what Sui's native returns, which no test can make, and hand it on to `register_document` and
 `heartbeat_document`, which tests call."""
 
-_FUNCTION = re.compile(r"^(?P<test>#\[test_only\]\n)?public fun (?P<name>\w+)", re.MULTILINE)
 _RENAMED = re.compile(r"public use fun (\w+) as \w+\.(\w+);")
 
 
@@ -21,10 +22,8 @@ def test_every_public_function_is_called(path: Path) -> None:
     source = path.read_text()
     methods = dict(_RENAMED.findall(source))
     uncalled = {
-        match["name"]
-        for match in _FUNCTION.finditer(source)
-        if not match["test"]
-        and (path.stem, match["name"]) not in NEEDS_THE_NATIVE
-        and not {match["name"], methods.get(match["name"])} & CALLED
+        name
+        for name in public_functions(source)
+        if (path.stem, name) not in NEEDS_THE_NATIVE and not {name, methods.get(name)} & CALLED
     }
     assert uncalled == set()

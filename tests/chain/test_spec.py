@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from support.move_sources import public_functions
+
 MOVE = Path(__file__).parents[2] / "move" / "daas"
 SPEC = (MOVE / "SPEC.md").read_text()
 SOURCES = {path.stem: path.read_text() for path in sorted((MOVE / "sources").glob("*.move"))}
 PURE = {"wire", "receipt", "statements", "binding", "merkle"}
 """Their functions are readers all of them, which the specification says once."""
 
-_FUNCTION = re.compile(r"^(?P<test>#\[test_only\]\n)?public fun (?P<name>\w+)", re.MULTILINE)
 _ERROR = re.compile(r"^const (E\w+): vector<u8>", re.MULTILINE)
 
 
@@ -34,7 +35,7 @@ def test_there_are_sources() -> None:
 
 @pytest.mark.parametrize("module", sorted(SOURCES))
 def test_every_public_function_stands_in_the_section_of_its_module(module: str) -> None:
-    functions = {match["name"] for match in _FUNCTION.finditer(SOURCES[module]) if not match["test"]}
+    functions = public_functions(SOURCES[module])
     if module in PURE:
         assert functions
         assert module in SECTIONS

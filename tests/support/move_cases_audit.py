@@ -1,6 +1,6 @@
 """Tree heads and snapshots for the tests of `daas::audit`, and proofs between the heads."""
 
-from daas_protocol.bcs import Writer
+from daas_protocol.intents import Snapshot
 from daas_protocol.log import MerkleTree, TreeHead
 from daas_protocol.receipt import Intent, leaf_hash
 from support.move_signing import ENCLAVE, boot_id, signed
@@ -16,12 +16,7 @@ def head(tree: MerkleTree, size: int, *, boot: int = 1, enclave: bytes = ENCLAVE
 
 def snapshot(revision: int, *, boot: int = 1, enclave: bytes = ENCLAVE) -> bytes:
     """Its root is the revision in every byte."""
-    writer = Writer()
-    writer.fixed(enclave)
-    writer.bytes(boot_id(boot))
-    writer.u64(revision)
-    writer.bytes(bytes([revision]) * 32)
-    return writer.finish()
+    return Snapshot(enclave, boot_id(boot), revision, bytes([revision]) * 32).to_bcs()
 
 
 CASES = {

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from daas_protocol.bcs import Writer
+from daas_protocol.intents import Drain, Handoff
 from daas_protocol.receipt import Intent
 from support.move_signing import ENCLAVE, boot_id, signed
 
@@ -11,26 +11,12 @@ ROOT = hashlib.sha256(b"root").digest()
 
 
 def drain(*, boot: int = 1, enclave: bytes = ENCLAVE, revision: int = 2_000) -> bytes:
-    """bcs of intent 8: the log's size and root, then the journal's revision."""
-    writer = Writer()
-    writer.fixed(enclave)
-    writer.bytes(boot_id(boot))
-    writer.u64(7)
-    writer.bytes(ROOT)
-    writer.u64(revision)
-    return writer.finish()
+    return Drain(enclave, boot_id(boot), 7, ROOT, revision).to_bcs()
 
 
 def handoff(*, boot: int = 1, enclave: bytes = ENCLAVE, to_enclave: bytes = ENCLAVE, revision: int = 3_000) -> bytes:
-    """bcs of intent 7: the receiving slot and boot (always boot 2), then the journal's revision and root."""
-    writer = Writer()
-    writer.fixed(enclave)
-    writer.bytes(boot_id(boot))
-    writer.fixed(to_enclave)
-    writer.bytes(boot_id(2))
-    writer.u64(revision)
-    writer.bytes(ROOT)
-    return writer.finish()
+    """The receiving boot is always boot 2."""
+    return Handoff(enclave, boot_id(boot), to_enclave, boot_id(2), revision, ROOT).to_bcs()
 
 
 CASES = {

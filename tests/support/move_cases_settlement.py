@@ -2,7 +2,7 @@
 
 import hashlib
 
-from daas_protocol.bcs import Writer
+from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, SignedMessage, StreamReceipt
 from support.move_signing import boot_id, receipt, request_digest, signed
 
@@ -21,11 +21,7 @@ def single(value: Receipt, *, seed: int = 1) -> SignedMessage:
 
 
 def batch(*values: Receipt, seed: int = 1) -> SignedMessage:
-    writer = Writer()
-    writer.uleb(len(values))
-    for value in values:
-        writer.fixed(value.to_bcs())
-    return signed(Intent.RECEIPT_BATCH, writer.finish(), seed=seed)
+    return signed(Intent.RECEIPT_BATCH, ReceiptBatch(values).to_bcs(), seed=seed)
 
 
 def frame(value: Receipt) -> SignedMessage:
@@ -87,7 +83,8 @@ CASES = {
     "batch_1_2_of_boot_2": batch(receipt(1, boot=2), receipt(2, boot=2), seed=2),
     "batch_1_delivering_2": batch(receipt(1, mailbox=mailbox(0, ANSWER)), receipt(2)),
     "batch_1_2_forged": batch(receipt(1), receipt(2), seed=2),
-    "batch_of_none": batch(),
+    # No ReceiptBatch of ours can be empty.
+    "batch_of_none": signed(Intent.RECEIPT_BATCH, b"\x00"),
     "batch_with_every_fault": batch(*SKIPPED),
     "batch_of_60": batch(*(receipt(number) for number in range(1, 61))),
 } | {f"alone_{number}": batch(receipt(number)) for number in range(1, 9)}

@@ -1,9 +1,8 @@
 """Statements of boots and workers for the tests of `daas::slashing`, and proofs in the log of the honest boot."""
 
 from dataclasses import replace
-from enum import IntEnum
 
-from daas_protocol.bcs import Writer
+from daas_protocol.intents import ReceiptBatch, WorkerStatement
 from daas_protocol.log import MerkleTree, TreeHead
 from daas_protocol.receipt import Intent, Receipt, SignedMessage, StreamReceipt, leaf_hash
 from support.move_signing import CLUSTER, ENCLAVE, START_MS, boot_id, receipt, signed
@@ -12,12 +11,6 @@ OTHER = b"\x99" * 32
 LIE = b"\x66" * 32
 ANCHORED = 5
 WORKER_SEED = 9
-
-
-class WorkerIntent(IntEnum):
-    """Signed by workers, so the enclave's `Intent` does not have it."""
-
-    WORKER_STATEMENT = 9
 
 
 def honest_log(boot: int) -> tuple[MerkleTree, list[Receipt]]:
@@ -37,9 +30,7 @@ _, HONEST_2 = honest_log(2)
 
 
 def batch(*receipts: Receipt) -> SignedMessage:
-    writer = Writer()
-    writer.vector(receipts, lambda entry: writer.fixed(entry.to_bcs()))
-    return signed(Intent.RECEIPT_BATCH, writer.finish())
+    return signed(Intent.RECEIPT_BATCH, ReceiptBatch(receipts).to_bcs())
 
 
 def single(entry: Receipt, *, seed: int = 1, timestamp_ms: int = START_MS) -> SignedMessage:
@@ -64,13 +55,8 @@ def statement(
     seed: int = WORKER_SEED,
     timestamp_ms: int = START_MS,
 ) -> SignedMessage:
-    writer = Writer()
-    writer.fixed(cluster)
-    writer.string(node_id)
-    writer.u64(sequence)
-    writer.bytes(bytes([digest]) * 32)
-    intent: Intent = WorkerIntent.WORKER_STATEMENT  # type: ignore[assignment]
-    return signed(intent, writer.finish(), seed=seed, timestamp_ms=timestamp_ms)
+    statement = WorkerStatement(cluster, node_id, sequence, bytes([digest]) * 32)
+    return signed(Intent.WORKER_STATEMENT, statement.to_bcs(), seed=seed, timestamp_ms=timestamp_ms)
 
 
 def head(

@@ -1,6 +1,6 @@
 """Join tokens, worker reports and receipts for the tests of `daas::worker_registry` and `daas::k8s_scheduler`."""
 
-from daas_protocol.bcs import Writer
+from daas_protocol.intents import JoinToken, WorkerStatus, WorkerStatusEntry
 from daas_protocol.receipt import Intent, MailboxRef, SignedMessage
 from support.move_signing import CLUSTER, ENCLAVE, START_MS, boot_id, receipt, signed
 
@@ -21,14 +21,8 @@ def token(
     after_ms: int = 0,
     ciphertext: bytes = b"ciphertext",
 ) -> SignedMessage:
-    writer = Writer()
-    writer.fixed(enclave)
-    writer.bytes(boot_id(boot))
-    writer.fixed(cluster)
-    writer.string(node_id)
-    writer.bytes(worker_key)
-    writer.bytes(ciphertext)
-    return signed(Intent.JOIN_TOKEN, writer.finish(), seed=seed, timestamp_ms=START_MS + after_ms)
+    value = JoinToken(enclave, boot_id(boot), cluster, node_id, worker_key, ciphertext)
+    return signed(Intent.JOIN_TOKEN, value.to_bcs(), seed=seed, timestamp_ms=START_MS + after_ms)
 
 
 def report(
@@ -40,16 +34,8 @@ def report(
     seed: int = 1,
 ) -> SignedMessage:
     """Of `entries` (node id, status, pods served), `after_ms` after the world's beginning."""
-    writer = Writer()
-    writer.fixed(enclave)
-    writer.bytes(boot_id(boot))
-    writer.fixed(cluster)
-    writer.uleb(len(entries))
-    for node_id, status, pods_served in entries:
-        writer.string(node_id)
-        writer.u8(status)
-        writer.u64(pods_served)
-    return signed(Intent.WORKER_STATUS, writer.finish(), seed=seed, timestamp_ms=START_MS + after_ms)
+    value = WorkerStatus(enclave, boot_id(boot), cluster, tuple(WorkerStatusEntry(*entry) for entry in entries))
+    return signed(Intent.WORKER_STATUS, value.to_bcs(), seed=seed, timestamp_ms=START_MS + after_ms)
 
 
 def says(status: int, after_ms: int, **changes: object) -> SignedMessage:

@@ -15,6 +15,7 @@ _STRUCT = re.compile(
     re.M | re.S,
 )
 _VARIANT = re.compile(r"(\w+)\s*(?:\{([^}]*)\}|\(([^)]*)\))")
+_FUNCTION = re.compile(r"^(?P<test>#\[test_only\]\n)?public fun (?P<name>\w+)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ def emitted() -> set[str]:
         chained += re.findall(r"let body = ([A-Z]\w+)", text) + re.findall(r"\bemit\(\s*([A-Z]\w+)", text)
         found.update(f"{path.stem}::{name}" for name in plain + chained)
     return found
+
+
+def public_functions(source: str) -> set[str]:
+    """Names of a module's public functions; what only tests see is left out."""
+    return {match["name"] for match in _FUNCTION.finditer(source) if not match["test"]}
 
 
 def simple(move_type: str) -> str:
