@@ -3,10 +3,9 @@
     cd tests && ../.venv/bin/python -m support.move_sizes
 
 Storage costs 7,600 MIST a byte on Sui, 99 % of it given back when the object goes; events are not stored. Sizes of
-objects and transactions follow Sui's rules (sui-types `object_size_for_gas_metering`, `TransactionData`).
+objects and transactions are those of `daas_chain.sui`, which is held against real checkpoints.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from daas_chain import artifacts
@@ -14,8 +13,12 @@ from daas_chain.events_mailbox import K8sAPIRequest, K8sResponseStored, RequestE
 from daas_chain.heads import ChainHead, Event, Heads
 from daas_chain.layout import MoveStruct
 from daas_chain.records import Pending
+from daas_chain.sui import transaction as tx
+from daas_chain.sui.objects import MoveObject, Object, OtherType
+from daas_chain.sui.storage import metered_size
+from daas_chain.sui.types import ObjectOwner, StructTag
 from daas_chain.values import OnChain, RequestKey, Settled
-from daas_protocol.bcs import Writer, encode_bytes, encode_uleb
+from daas_protocol.bcs import encode_bytes
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, signing_bytes
 
@@ -101,22 +104,12 @@ def event_bytes(body: MoveStruct) -> int:
     return len(Event(body, HEADS).encode())
 
 
-def _struct_tag(module: str, name: str, parameters: Sequence[bytes] = ()) -> bytes:
-    return (
-        ID
-        + encode_bytes(module.encode())
-        + encode_bytes(name.encode())
-        + encode_uleb(len(parameters))
-        + b"".join(b"\x07" + tag for tag in parameters)
-    )
-
-
 def record_bytes(value: bytes, name: str) -> int:
     """Metered size of the dynamic field that holds a record of this type."""
-    key = RequestKey(ID, REQUEST_ID).encode()
-    contents = ID + key + value
-    types = (_struct_tag("queue", "RequestKey"), _struct_tag("queue", name))
-    return len(contents) + 1 + len(_struct_tag("dynamic_field", "Field", types)) + 1 + 8 + 80
+    contents = ID + RequestKey(ID, REQUEST_ID).encode() + value
+    types = (StructTag(ID, "queue", "RequestKey"), StructTag(ID, "queue", name))
+    field = OtherType(StructTag(ID, "dynamic_field", "Field", types))
+    return metered_size(Object(MoveObject(field, False, 1, contents), ObjectOwner(ID), HASH, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,46 +153,35 @@ def receipts_in_a_batch() -> int:
     )
     count = 1
     while (
-        len(_pure(signing_bytes(Intent.RECEIPT_BATCH, 1, ReceiptBatch((receipt,) * (count + 1)).to_bcs())))
+        len(encode_bytes(signing_bytes(Intent.RECEIPT_BATCH, 1, ReceiptBatch((receipt,) * (count + 1)).to_bcs())))
         <= MAX_PURE_BYTES
     ):
         count += 1
     return count
 
 
-def _pure(value: bytes) -> bytes:
-    return encode_bytes(value)
-
-
 def transaction_bytes(payload_bytes: int) -> int:
-    """bcs(TransactionData) of one `execute_kubectl_command` with its payload in as few pure arguments as fit, and one
-    gas coin, plus intent and one Ed25519 signature as in bcs(SenderSignedData)."""
+    """bcs(SenderSignedData) of one `execute_kubectl_command` with its payload in as few pure arguments as fit, one gas
+    coin and one Ed25519 signature."""
     chunk = MAX_PURE_BYTES - 3
-    chunks = [min(chunk, payload_bytes - start) for start in range(0, payload_bytes, chunk)]
+    chunks = [bytes(min(chunk, payload_bytes - start)) for start in range(0, payload_bytes, chunk)]
     body = request(b"")
-    pures = [_pure(bytes(length)) for length in chunks]
-    pures += [_pure(text.encode()) for text in (body.verb, body.group, body.resource, body.subresource, body.namespace)]
-    pures += [_pure(REQUEST_ID), _pure(HASH), bytes(8), bytes(1), bytes(1), bytes(8), bytes(8)]
-    writer = Writer()
-    # TransactionData::V1, TransactionKind::ProgrammableTransaction.
-    writer.fixed(b"\x00\x00")
-    shared = [b"\x01\x01" + ID + bytes(8) + b"\x00"] * 4  # slot, cluster, pool, clock
-    owned = [b"\x01\x00" + ID + bytes(8) + encode_bytes(HASH)]  # token
-    inputs = shared + owned + [b"\x00" + encode_bytes(pure) for pure in pures]
-    writer.vector(inputs, writer.fixed)
-    calls = [("command", "on_chain", 1)] + [("command", "append", 2)] * (len(chunks) - 1)
+    texts = (body.verb, body.group, body.resource, body.subresource, body.namespace)
+    pures = [encode_bytes(part) for part in (*chunks, *(text.encode() for text in texts), REQUEST_ID, HASH)]
+    # Deadline, priority, delivery, request key id, fee.
+    pures += [bytes(length) for length in (8, 1, 1, 8, 8)]
+    reference = tx.ObjectRef(ID, 1, HASH)
+    slot_cluster_pool_clock = [tx.ObjectInput(tx.SharedInput(ID, 1, tx.Mutability.MUTABLE))] * 4
+    inputs = (*slot_cluster_pool_clock, tx.ObjectInput(tx.OwnedInput(reference)), *map(tx.Pure, pures))
+    calls = [("command", "on_chain", 1), *[("command", "append", 2)] * (len(chunks) - 1)]
     calls += [("command", "new", 13), ("mailbox", "execute_kubectl_command", 7)]
-    writer.uleb(len(calls))
-    for module, function, arguments in calls:
-        writer.fixed(b"\x00" + ID)
-        writer.string(module)
-        writer.string(function)
-        writer.uleb(0)
-        writer.vector([b"\x01\x00\x00"] * arguments, writer.fixed)
-    writer.fixed(ID)  # sender
-    writer.vector([ID + bytes(8) + encode_bytes(HASH)], writer.fixed)
-    writer.fixed(ID + bytes(16) + b"\x00")  # gas owner, price, budget; expiration
-    return len(writer.finish()) + 3 + 1 + 1 + 97 + 1
+    commands = tuple(
+        tx.MoveCall(ID, module, function, (), (tx.InputArgument(0),) * arguments)
+        for module, function, arguments in calls
+    )
+    gas = tx.GasData((reference,), ID, 1, 1)
+    data = tx.TransactionData(tx.Programmable(inputs, commands), ID, gas, tx.NeverExpires())
+    return len(tx.SENDER_SIGNED_DATA.encode((tx.SignedTransaction(tx.INTENT, data, (bytes(97),)),)))
 
 
 def main() -> None:
