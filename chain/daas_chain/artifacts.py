@@ -22,7 +22,6 @@ DESCRIPTION = "package.json"
 INTERFACE = "interface.json"
 MODULES = "modules"
 FRAMEWORK = "framework"
-FRAMEWORK_ADDRESSES = ("0x1", "0x2")
 SUFFIX = ".mv"
 INSTALLED = Path(__file__).resolve().parent / "package"
 """Package data of the wheel that `make dist` makes."""

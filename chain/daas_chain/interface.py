@@ -63,11 +63,6 @@ def describe_module(module: Module, names: Mapping[bytes, str]) -> dict[str, Any
     }
 
 
-def type_text(module: Module, token: Token, names: Mapping[bytes, str] | None = None) -> str:
-    """A type of `module` as text."""
-    return _Printer(module, names or {}).type(token)
-
-
 class _Printer:
     def __init__(self, module: Module, names: Mapping[bytes, str]) -> None:
         self._module = module

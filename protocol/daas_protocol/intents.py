@@ -11,8 +11,6 @@ from daas_protocol.bcs import BcsError, Reader, Writer, require_length
 from daas_protocol.receipt import ADDRESS_BYTES, BOOT_ID_BYTES, DIGEST_BYTES, Receipt
 
 WORKER_KEY_BYTES = 32
-MAX_MESSAGE_BYTES = 65_536
-"""The largest `bcs(IntentMessage)` that the contract reads."""
 MAX_BATCH_RECEIPTS = 256
 """A batch is one pure argument of 16,384 B: 82 receipts of 199 B. The rest is for larger arguments."""
 MAX_NODE_ID_BYTES = 63

@@ -47,8 +47,3 @@ def package_digest(modules: tuple[bytes, ...], dependencies: tuple[bytes, ...]) 
     """What an upgrade ticket names: independent of the order of modules and dependencies."""
     parts = sorted([*(hashlib.blake2b(code, digest_size=32).digest() for code in modules), *dependencies])
     return hashlib.blake2b(b"".join(parts), digest_size=32).digest()
-
-
-def event_digest(event: bytes) -> bytes:
-    """Of one event's BCS bytes; the only digest that has no name in front."""
-    return hashlib.blake2b(event, digest_size=32).digest()

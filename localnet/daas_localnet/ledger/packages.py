@@ -26,11 +26,6 @@ from .store import Store
 _LEAVES = {kind.name: leaf for kind, leaf in LEAVES.items()}
 
 
-def original_of(package: MovePackage) -> bytes:
-    """The id that the package was first published under: its modules know no other."""
-    return read_module(package.modules[0][1]).address
-
-
 def linked(package: MovePackage) -> Package:
     """As the virtual machine takes it. Raises BytecodeError."""
     modules = {name: read_module(code) for name, code in package.modules}

@@ -131,12 +131,6 @@ class VariantSignal(Signal):
     status = Status.VARIANT_TAG_MISMATCH
 
 
-class MissingNativeSignal(Signal):
-    """A native function that this machine does not have."""
-
-    status = Status.MISSING_DEPENDENCY
-
-
 class InvariantSignal(Signal):
     """Something that verified code cannot do."""
 

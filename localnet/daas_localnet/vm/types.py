@@ -157,7 +157,6 @@ BOOL, U8, U16, U32 = Type(Kind.BOOL), Type(Kind.U8), Type(Kind.U16), Type(Kind.U
 U64, U128, U256 = Type(Kind.U64), Type(Kind.U128), Type(Kind.U256)
 ADDRESS, SIGNER = Type(Kind.ADDRESS), Type(Kind.SIGNER)
 LEAVES = {one.kind: one for one in (BOOL, U8, U16, U32, U64, U128, U256, ADDRESS, SIGNER)}
-BYTES = Type(Kind.VECTOR, (U8,))
 
 
 def vector(element: Type) -> Type:
