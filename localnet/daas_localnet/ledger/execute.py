@@ -82,6 +82,14 @@ class Ledger:
         rules = Rules(self.epoch.number, self.epoch.reference_gas_price, self.chain, mode)
         return _Attempt(self, check(data, self.store, rules), mode).outcome()
 
+    def warm(self, package: bytes) -> None:
+        """Compiles a package now, so that no transaction waits for it. Raises CommandFailure when there is none."""
+        machine = self.packages.machine(self.packages.closure((package,), (STD, FRAMEWORK)))
+        found = self.packages.get(package)
+        assert found is not None
+        for name in found.modules:
+            machine.compile(machine.world.module(found.original_id, name))
+
     def tick(self, round_: int, timestamp_ms: int) -> Outcome:
         """Sets the clock, by a transaction of the network's own. Raises ClockError."""
         outcome = prologue(
