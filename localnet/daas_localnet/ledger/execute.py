@@ -65,9 +65,17 @@ class Ledger:
 
     def execute(self, data: TransactionData) -> Outcome:
         """Raises InputError; the effects say whether it has succeeded."""
-        outcome = self._run(data, Mode.EXECUTE)
+        outcome = self.attempt(data)
         self.store.commit(outcome.batch)
         return outcome
+
+    def attempt(self, data: TransactionData) -> Outcome:
+        """As `execute`; to commit the outcome's batch, with records of its own, is left to the caller."""
+        return self._run(data, Mode.EXECUTE)
+
+    def check(self, data: TransactionData, mode: Mode = Mode.EXECUTE) -> Checked:
+        """Raises InputError."""
+        return check(data, self.store, Rules(self.epoch.number, self.epoch.reference_gas_price, self.chain, mode))
 
     def simulate(self, data: TransactionData, *, checks: bool = True) -> Outcome:
         """What `execute` would do, with what each command returns; nothing is changed. Raises InputError.
@@ -79,8 +87,7 @@ class Ledger:
         return self._run(data, Mode.SIMULATE if checks else Mode.INSPECT)
 
     def _run(self, data: TransactionData, mode: Mode) -> Outcome:
-        rules = Rules(self.epoch.number, self.epoch.reference_gas_price, self.chain, mode)
-        return _Attempt(self, check(data, self.store, rules), mode).outcome()
+        return _Attempt(self, self.check(data, mode), mode).outcome()
 
     def warm(self, package: bytes) -> None:
         """Compiles a package now, so that no transaction waits for it. Raises CommandFailure when there is none."""
