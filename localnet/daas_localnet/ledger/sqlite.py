@@ -35,7 +35,8 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         _private(path)
-        self._database = sqlite3.connect(path, isolation_level=None)
+        # Who has the file has it for as long as it lives: there is nothing to wait for.
+        self._database = sqlite3.connect(path, timeout=0.1, isolation_level=None)
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
