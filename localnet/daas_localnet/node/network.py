@@ -51,7 +51,8 @@ class Network:
         self._epoch_ms = settings.epoch_ms
         self._listeners: dict[object, Listener] = {}
         kept = self._archive.settings()
-        first, latest = self._archive.checkpoint(0), self._archive.checkpoint(self._archive.checkpoints() - 1)
+        count = self._archive.checkpoints()
+        first, latest = self._archive.checkpoint(0), self._archive.checkpoint(max(count, 1) - 1)
         if kept is None or first is None or latest is None:
             raise ArchiveError("settings, a first checkpoint and a newest one", "an unfinished network")
         check_same(kept, settings)
