@@ -15,7 +15,7 @@ from daas_chain.light.errors import QuorumError
 from daas_chain.sui.checkpoint import ExecutionDigests
 from daas_chain.sui.types import GasCost
 from daas_localnet.node.checkpoints import Entry, certified, epoch_gas, next_checkpoint
-from daas_localnet.node.committee import ORDER, Keys, sign
+from daas_localnet.node.committee import ORDER, Keys, KeySource, sign
 from daas_localnet.node.errors import SettingsError
 from daas_localnet.node.settings import Settings, kept
 from support import light_world
@@ -88,7 +88,9 @@ def test_a_certificate_counts_exactly_when_a_quorum_signed() -> None:
 def test_secrets_are_in_no_text() -> None:
     keys = Keys.derive(SEED, 0, 4)
     settings = Settings(bytes(32), SEED)
-    shown = " ".join(map(repr, (keys, keys.validators, settings, kept(settings), keys.record)))
+    source = KeySource(SEED, 4)
+    assert source.keys(0) == keys
+    shown = " ".join(map(repr, (keys, keys.validators, settings, kept(settings), keys.record, source)))
     with pytest.raises(SettingsError) as raised:
         Keys.derive(SEED + b"\0", 0, 4)
     shown += str(raised.value)

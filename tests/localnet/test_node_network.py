@@ -28,15 +28,16 @@ from daas_localnet.ledger.errors import ExpiredError, InputError
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.own import NOBODY, NOBODYS_SIGNATURE
 from daas_localnet.ledger.signatures import SignatureError
-from daas_localnet.ledger.store import MemoryStore
+from daas_localnet.ledger.store import Batch, MemoryStore
 from daas_localnet.node import network as network_module
+from daas_localnet.node.ahead import AheadStore
 from daas_localnet.node.archive import Executed, Key
 from daas_localnet.node.checkpoints import Certified
 from daas_localnet.node.errors import ArchiveError, CommitFullError, SettingsError
 from daas_localnet.node.network import Network
 from support import localnet_world as world_module
 from support.ledger_world import START_MS, SUI
-from support.localnet_world import ALICE, FAUCET, SEED, Follower, NodeWorld, executed, sign
+from support.localnet_world import ALICE, FAUCET, SEED, Follower, NodeWorld, address, executed, sign
 from support.move_world import built
 
 STEPS = st.lists(
@@ -413,6 +414,27 @@ def test_records_that_contradict_each_other_are_refused() -> None:
             NodeWorld(store)
 
 
+def test_what_is_only_tried_is_tried_on_everything_as_it_is_but_the_clock() -> None:
+    world = NodeWorld()
+    later = NodeWorld().network.ledger.tick(1, START_MS + 9).batch.written
+    ahead = AheadStore(world.store, later)
+    assert ahead.get(CLOCK) == ahead.at(CLOCK, 2) == later[0]
+    assert ahead.at(CLOCK, 1) == world.store.get(CLOCK)
+    coin = world.coins(address(FAUCET))[0]
+    assert (ahead.get(coin.object_id), ahead.owned(coin.owner)) == (coin, world.store.owned(coin.owner))  # type: ignore[arg-type]
+    assert ahead.record(Key.SETTINGS.value) == world.store.record(Key.SETTINGS.value)
+    with pytest.raises(TypeError):
+        ahead.commit(Batch(later))
+
+
+def test_a_network_shows_no_secret() -> None:
+    network = NodeWorld().network
+    shown = repr(vars(network)) + repr(network)
+    assert "KeySource" in shown
+    for form in (SEED.hex(), repr(SEED)[2:-1]):
+        assert form not in shown
+
+
 def test_effects_of_the_network_itself_are_read_back_as_they_were() -> None:
     world = NodeWorld()
     world.network.seal(START_MS + 5, end_epoch=True)
@@ -422,4 +444,4 @@ def test_effects_of_the_network_itself_are_read_back_as_they_were() -> None:
         assert one.effects.gas_object_index is None
     assert world.network.transaction(bytes(32)) is None
     assert world.network.checkpoint_by_digest(bytes(32)) is None
-    assert world.coins(world_module.address(FAUCET))
+    assert world.coins(address(FAUCET))
