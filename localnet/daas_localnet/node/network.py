@@ -16,9 +16,7 @@ from dataclasses import replace
 from daas_chain.artifacts import Artifacts
 from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.transaction import INTENT, TRANSACTION_DATA, SignedTransaction, TransactionData
-from daas_localnet.ledger.errors import UnsupportedError
 from daas_localnet.ledger.execute import Epoch, Ledger
-from daas_localnet.ledger.inputs import check
 from daas_localnet.ledger.objects import Stored
 from daas_localnet.ledger.settle import Outcome
 from daas_localnet.ledger.signatures import check_signatures
@@ -64,7 +62,7 @@ class Network:
         info = self._archive.epoch(number)
         if info is None or info.committee != self._keys.record:
             raise ArchiveError(f"epoch {number} with its committee", "none" if info is None else "another committee")
-        self.ledger = Ledger(store, _epoch(info), settings.nitro_anchor)
+        self.ledger = Ledger(store, _epoch(info), settings.nitro_anchor, self.chain_id)
         self._pending = [entry(one) for one in self._archive.waiting(latest)]
 
     @staticmethod
@@ -141,21 +139,19 @@ class Network:
             raise CommitFullError(f"at most {TRANSACTIONS_MAX} transactions in a checkpoint", "one more")
         if not self._pending:
             # A transaction that is refused begins no commit.
-            check(data, self.store, self.ledger.epoch.number, self.ledger.epoch.reference_gas_price)
+            self.ledger.check(data)
             own = self._prologue(now_ms)
             self._keep(own.signed, own.outcome)
-        return self._keep(SignedTransaction(INTENT, data, signatures), self.ledger.simulate(data))
+        return self._keep(SignedTransaction(INTENT, data, signatures), self.ledger.attempt(data))
 
     def simulate(self, data: TransactionData, now_ms: int, checks: bool = True) -> Outcome:
-        """What `execute` would give now, without signatures. Raises InputError."""
-        if not checks:
-            raise UnsupportedError("simulation", "checks of inputs and gas", "none")
+        """What `execute` would give now, without signatures; see `Ledger.simulate`. Raises InputError."""
         if self._pending:
-            return self.ledger.simulate(data)
+            return self.ledger.simulate(data, checks=checks)
         ahead = AheadStore(self.store, self._prologue(now_ms).outcome.batch.written)
-        ledger = Ledger(ahead, self.ledger.epoch, self.ledger.nitro_anchor)
+        ledger = replace(self.ledger, store=ahead)
         ledger.packages = self.ledger.packages
-        return ledger.simulate(data)
+        return ledger.simulate(data, checks=checks)
 
     def seal(self, now_ms: int, end_epoch: bool = False) -> Certified:
         """The next checkpoint: of what waits, or of a commit without transactions. Durable when it returns.
