@@ -11,9 +11,9 @@ from collections.abc import Callable
 from daas_chain.sui.checkpoint import (
     ArtifactsDigest,
     CheckpointSummary,
+    Commitment,
     CommitteeMember,
     CommitteeRecord,
-    Commitment,
     Contents,
     ContentsV1,
     QuorumSignature,
@@ -109,7 +109,5 @@ def _entries(value: Contents, mask: Mask) -> list[v2.CheckpointedTransactionInfo
 def objects(
     sources: list[executed.Source], find: Callable[[bytes, int], Stored | None], mask: Mask, packages: Packages
 ) -> v2.ObjectSet:
-    found = {
-        (one.object_id, one.version): one for source in sources for one in executed.touched(source.effects, find)
-    }
+    found = {(one.object_id, one.version): one for source in sources for one in executed.touched(source.effects, find)}
     return executed.object_set((found[key] for key in sorted(found)), mask, packages)

@@ -44,10 +44,12 @@ _UNCHANGED = v2.UnchangedConsensusObjectUnchangedConsensusObjectKind
 _VERSION = 2
 
 
-def render(effects: EffectsV2, mask: Mask, type_of: TypeOf, error_of: ErrorOf) -> v2.TransactionEffects:
+def render(
+    effects: EffectsV2, encoded: bytes | None, mask: Mask, type_of: TypeOf, error_of: ErrorOf
+) -> v2.TransactionEffects:
     message = v2.TransactionEffects()
     if mask.any("bcs", "digest"):
-        encoded = EFFECTS.encode(effects)
+        encoded = EFFECTS.encode(effects) if encoded is None else encoded
         if (submask := mask.get("bcs")) is not None:
             message.bcs = parts.bcs("TransactionEffects", encoded, submask)
         if "digest" in mask:
@@ -122,9 +124,7 @@ def _changed(object_id: bytes, change: ObjectChange, lamport: int, mask: Mask, t
     return pruned(message, mask)
 
 
-def _unchanged(
-    object_id: bytes, kind: UnchangedConsensus, mask: Mask, type_of: TypeOf
-) -> v2.UnchangedConsensusObject:
+def _unchanged(object_id: bytes, kind: UnchangedConsensus, mask: Mask, type_of: TypeOf) -> v2.UnchangedConsensusObject:
     message = v2.UnchangedConsensusObject(object_id=hexadecimal(object_id))
     version: int | None = None
     match kind:

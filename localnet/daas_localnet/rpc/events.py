@@ -1,6 +1,6 @@
 """Events as messages.
 
-Invariant: `contents` and `event_type` are those that the effects' digest binds; JSON is made only where it is asked for.
+Invariant: `contents` and `event_type` are those that the effects' digest binds; JSON is made only where it is wanted.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from .proto import v2
 from .texts import digest_text, hexadecimal, type_text
 
 
-def render(events: Sequence[Event], mask: Mask, packages: Packages) -> v2.TransactionEvents:
+def render(events: Sequence[Event], encoded: bytes | None, mask: Mask, packages: Packages) -> v2.TransactionEvents:
     message = v2.TransactionEvents()
     if mask.any("bcs", "digest"):
-        encoded = EVENTS.encode(tuple(events))
+        encoded = EVENTS.encode(tuple(events)) if encoded is None else encoded
         if (submask := mask.get("bcs")) is not None:
             message.bcs = parts.bcs("TransactionEvents", encoded, submask)
         if "digest" in mask:

@@ -49,6 +49,9 @@ class Source:
     reason: str
     checkpoint: int | None = None
     timestamp_ms: int | None = None
+    effects_bytes: bytes | None = None
+    """As they were hashed; None: still to be encoded."""
+    events_bytes: bytes | None = None
     written: Mapping[tuple[bytes, int], Stored] = field(default_factory=lambda: _NO_OBJECTS)
 
 
@@ -66,7 +69,7 @@ def render(source: Source, mask: Mask, packages: Packages, store: Objects) -> v2
     if (submask := mask.get("effects")) is not None:
         message.effects = _effects(source, submask, packages, find)
     if (submask := mask.get("events")) is not None and source.events:
-        message.events = events_message.render(source.events, submask, packages)
+        message.events = events_message.render(source.events, source.events_bytes, submask, packages)
     if "checkpoint" in mask:
         message.checkpoint = source.checkpoint
     if "timestamp" in mask and source.timestamp_ms is not None:
@@ -95,7 +98,7 @@ def _effects(
     def error_of(failure: Failure) -> v2.ExecutionError:
         return statuses.render(failure, source.data, source.reason, packages)
 
-    return effects_message.render(source.effects, mask, type_of, error_of)
+    return effects_message.render(source.effects, source.effects_bytes, mask, type_of, error_of)
 
 
 def touched(effects: EffectsV2, find: Callable[[bytes, int], Stored | None]) -> list[Stored]:
@@ -112,9 +115,7 @@ def touched(effects: EffectsV2, find: Callable[[bytes, int], Stored | None]) -> 
     return [found for key in sorted(versions) if (found := find(*key)) is not None]
 
 
-def _balance_changes(
-    effects: EffectsV2, find: Callable[[bytes, int], Stored | None]
-) -> Iterable[v2.BalanceChange]:
+def _balance_changes(effects: EffectsV2, find: Callable[[bytes, int], Stored | None]) -> Iterable[v2.BalanceChange]:
     """What coins of addresses have become more or less, by owner and coin."""
     totals: dict[tuple[bytes, str], int] = {}
 

@@ -85,8 +85,6 @@ class _Renderer:
         index, items = (value[0], value[1:]) if datatype.is_enum else (0, value)
         if datatype.is_enum:
             members["@variant"] = pb.Value(string_value=datatype.variant_names[index])
-        for name, inner_type, inner in zip(
-            datatype.field_names[index], field_types(type_, index), items, strict=True
-        ):
+        for name, inner_type, inner in zip(datatype.field_names[index], field_types(type_, index), items, strict=True):
             members[name] = self.value(inner_type, inner, depth + 1)
         return pb.Value(struct_value=pb.Struct(fields=members))

@@ -11,8 +11,8 @@ from daas_localnet.ledger.objects import Stored
 from daas_localnet.ledger.packages import Packages
 
 from . import parts
-from .move_json import to_json
 from .mask import ALL, Mask
+from .move_json import to_json
 from .proto import v2
 from .texts import digest_text, hexadecimal, type_text
 

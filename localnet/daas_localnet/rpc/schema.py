@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any
 
 from .limits import NESTING_MAX, REQUEST_FIELDS_MAX, UNKNOWN_FIELDS_MAX
@@ -49,11 +48,21 @@ class Schema:
     by_number: Mapping[int, Field]
 
 
-@cache
+_KNOWN: dict[type[Any], Schema] = {}
+
+
 def schema(message: type[Any]) -> Schema:
     """The fields of a generated message class."""
-    meta = message._betterproto
-    found = [_field(meta, one.name, one.metadata["betterproto"]) for one in fields(message)]
+    found = _KNOWN.get(message)
+    if found is None:
+        found = _KNOWN[message] = _schema(message)
+    return found
+
+
+def _schema(message: type[Any]) -> Schema:
+    described: Any = message
+    meta = described._betterproto
+    found = [_field(meta, one.name, one.metadata["betterproto"]) for one in fields(described)]
     return Schema({one.name: one for one in found}, {one.number: one for one in found})
 
 

@@ -49,9 +49,9 @@ def render(failure: Failure, data: TransactionData, reason: str, packages: Packa
             kinds = v2.TypeArgumentErrorTypeArgumentErrorKind
             message.type_argument_error = v2.TypeArgumentError(type_argument=detail[0], kind=kinds(detail[1] + 1))
         case FailureKind.UNUSED_VALUE_WITHOUT_DROP:
-            message.index_error = v2.IndexError(index=detail[0], subresult=detail[1])
+            _index(message, detail[0], detail[1])
         case FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE:
-            message.index_error = v2.IndexError(index=detail)
+            _index(message, detail)
         case FailureKind.PACKAGE_UPGRADE_ERROR:
             message.package_upgrade_error = _upgrade(*detail)
         case kind if kind in _SIZES:
@@ -61,6 +61,11 @@ def render(failure: Failure, data: TransactionData, reason: str, packages: Packa
         case _:
             pass
     return message
+
+
+def _index(message: Any, index: int, subresult: int | None = None) -> None:
+    # The generated class says that the field is Python's own IndexError.
+    message.index_error = v2.IndexError(index=index, subresult=subresult)
 
 
 def _kind(kind: FailureKind) -> v2.ExecutionErrorExecutionErrorKind:
@@ -95,7 +100,11 @@ def _clever(
 def _module(failure: Failure, place: MoveLocation, data: TransactionData, packages: Packages) -> Any:
     """The module that aborted, in the version that the transaction called: the place names the first version."""
     ids = [place.package]
-    if isinstance(data.kind, Programmable) and failure.command is not None and failure.command < len(data.kind.commands):
+    if (
+        isinstance(data.kind, Programmable)
+        and failure.command is not None
+        and failure.command < len(data.kind.commands)
+    ):
         command = data.kind.commands[failure.command]
         if isinstance(command, MoveCall):
             ids.insert(0, command.package)
@@ -114,9 +123,9 @@ def _argument(index: int, error: tuple[ArgumentErrorKind, Any]) -> v2.CommandArg
     message = v2.CommandArgumentError(argument=index)
     message.kind = v2.CommandArgumentErrorCommandArgumentErrorKind(kind + 1)
     if isinstance(payload, tuple):
-        message.index_error = v2.IndexError(index=payload[0], subresult=payload[1])
+        _index(message, payload[0], payload[1])
     elif payload is not None:
-        message.index_error = v2.IndexError(index=payload)
+        _index(message, payload)
     return message
 
 
