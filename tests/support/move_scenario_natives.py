@@ -89,10 +89,10 @@ class Inventory(MemoryRuntime):
     def end_transaction(self) -> list[Any]:
         """The `TransactionEffects`; what was transferred is now its owner's."""
         for id_, one in self.taken.items():
-            if one.owner in (SHARED, IMMUTABLE) and id_ not in self.deleted_ids:
-                now = self.transferred.get(id_)
-                if now is None or now[0] != one.owner:
-                    raise AbortSignal(_INVALID_SHARED_OR_IMMUTABLE_USAGE)
+            lost = one.owner == IMMUTABLE and id_ in self.deleted_ids
+            given = one.owner in (SHARED, IMMUTABLE) and id_ in self.transferred
+            if lost or (given and self.transferred[id_][0] != one.owner):
+                raise AbortSignal(_INVALID_SHARED_OR_IMMUTABLE_USAGE)
         moved = {id_: owner for id_, (owner, _, _) in self.transferred.items()}
         for id_, (owner, type_, value) in self.transferred.items():
             self.held.pop(id_, None)
@@ -107,7 +107,11 @@ class Inventory(MemoryRuntime):
             [[id_] for id_, owner in moved.items() if owner == IMMUTABLE],
             len(self.events),
         ]
-        for mine in (self.transferred, self.new_ids, self.deleted_ids, self.taken, self.owners):
+        # What was taken and is in the test's hands still is returned in a later transaction.
+        for id_ in self.transferred.keys() | self.deleted_ids.keys():
+            self.taken.pop(id_, None)
+            self.owners.pop(id_, None)
+        for mine in (self.transferred, self.new_ids, self.deleted_ids):
             cast(dict[bytes, Any], mine).clear()
         self.events = []
         return effects

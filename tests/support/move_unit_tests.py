@@ -42,7 +42,7 @@ RANDOM_RUNS = 10
 _ONLY_TESTS = re.compile(r"#\[\s*(?:test_only|test|random_test|expected_failure)\b[^\]]*\]")
 _TEST = re.compile(r"((?:^[ ]*#\[[^\]]*\]\s*)+)(?:public\s+|entry\s+)*fun\s+(\w+)\s*\(", re.MULTILINE)
 _MODULE = re.compile(r"^module\s+\w+::(\w+)\s*;", re.MULTILINE)
-_UNNAMED = "unnamed"
+UNNAMED = "unnamed"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -74,7 +74,7 @@ class Ending:
     def attribute(self) -> str:
         if not self.failure:
             return ""
-        if self.failure == _UNNAMED:
+        if self.failure == UNNAMED:
             return ", expected_failure"
         return f", expected_failure({self.failure}, location = {self.module})"
 
@@ -200,7 +200,7 @@ def _failure(machine: Machine, failure: ExecutionFailure) -> tuple[str, str]:
             found = decode_abort(machine.world.module(place.address, place.module).module, code)
             if found.name is not None:
                 return f"abort_code = {module}::{found.name}", module
-            return (_UNNAMED, module) if found.line is not None else (f"abort_code = {code}", module)
+            return (UNNAMED, module) if found.line is not None else (f"abort_code = {code}", module)
         case _, Status.ARITHMETIC_ERROR:
             return "arithmetic_error", module
         case _, Status.VECTOR_OPERATION_ERROR:
