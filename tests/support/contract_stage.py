@@ -397,7 +397,7 @@ def evidence(message: SignedMessage, index: int = 0) -> tuple[Value, Value, Valu
 
 
 def default_params() -> list[int]:
-    return [getattr(PARAMS, name) for name in PARAMS.__dataclass_fields__]
+    return [getattr(PARAMS, name) for name in PARAMS.__dataclass_fields__ if name != "MOVE"]
 
 
 def serving() -> Stage:
