@@ -162,7 +162,7 @@ class _Odd(http.server.BaseHTTPRequestHandler):
 def test_an_answer_that_is_no_faucets_is_a_refusal(daas: Daas, answer: tuple[int, bytes]) -> None:
     handler = type("Handler", (_Odd,), {"answer": answer})
     with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         done = daas("localnet", "faucet", ADDRESS, "--url", f"http://127.0.0.1:{server.server_port}")
         server.shutdown()
     assert done.returncode == 1, done.stderr
