@@ -208,7 +208,7 @@ class Draft:
     def calls(
         self, function: str, *arguments: Argument, package: bytes | None = None, judged: str = ""
     ) -> tuple[Result, ...]:
-        where = package or self.play.package
+        where = package or self.play.code
         count = len(function_of(where, function).returns)
         return self.add(Call(where, function, arguments, judged), max(1, count))
 
@@ -237,7 +237,10 @@ class Draft:
 
 
 class Play(LedgerWorld):
-    """A ledger with people who have coins, and the package, published by ADMIN."""
+    """A ledger with people who have coins, and the package, published by ADMIN.
+
+    `package`: its first version, by which types are known; `code`: the version that is called.
+    """
 
     def __init__(self, before: Play | None = None) -> None:
         self.store = MemoryStore()
@@ -261,17 +264,19 @@ class Play(LedgerWorld):
         outcome = self.run(block, ADMIN)
         assert outcome.succeeded, outcome.reason
         self.package = next(one.object_id for one in outcome.batch.written if one.package is not None)
+        self.code = self.package
         initialised = tuple(one.name for one in modules if "init" in machine().world.module(DAAS, one.name).function_names)
         self._note(ADMIN, (Publish(self.package, initialised), Give(Result(0, 0), ADMIN)), outcome, {})
 
     def _go_on(self, before: Play) -> None:
         """The steps before are another play's."""
         self.store.commit(Batch(tuple(before.store)))
-        self.ca, self.package = before.ca, before.package
+        self.ca, self.package, self.code = before.ca, before.package, before.code
         self.clock_ms, self.round = before.clock_ms, before.round
         self.ledger = Ledger(self.store, before.ledger.epoch, before.ca.anchor)
-        # What has been compiled is the same package.
-        self.ledger.packages = before.ledger.packages
+        # What has been compiled is the same package: reading and compiling it again is most of a scenario's time.
+        self.ledger.packages._read |= before.ledger.packages._read
+        self.ledger.packages._machines |= before.ledger.packages._machines
 
     def tag(self, module: str, name: str) -> StructTag:
         return StructTag(self.package, module, name)
