@@ -16,9 +16,10 @@ from daas_chain.abort import decode_abort
 from daas_chain.bytecode_types import Kind
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.digests import package_digest
+from daas_chain.sui.effects import IdOperation
 from daas_chain.sui.events import Event
 from daas_chain.sui.status import Failure, FailureKind, MoveLocation
-from daas_chain.sui.types import ObjectOwner, Owner, SharedOwner, StructTag
+from daas_chain.sui.types import ObjectOwner, Owner, StructTag
 from daas_localnet.ledger.execute import Epoch, Ledger
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.objects import Stored
@@ -170,12 +171,15 @@ class Step:
     failure: tuple[str, str] | None
     events: tuple[Event, ...]
     written: tuple[Seen, ...]
-    removed: tuple[Seen, ...]
+    deleted: tuple[Seen, ...]
+    wrapped: tuple[Seen, ...]
+    """Those that are now inside of another object."""
 
     @property
     def observations(self) -> int:
         """What is compared: the ending, the number of events, each event, each object."""
-        return 1 if self.failure else 2 + len(self.events) + len(self.written) + len(self.removed)
+        gone = len(self.deleted) + len(self.wrapped)
+        return 1 if self.failure else 2 + len(self.events) + len(self.written) + gone
 
 
 @cache
@@ -204,7 +208,7 @@ class Draft:
     def calls(
         self, function: str, *arguments: Argument, package: bytes | None = None, judged: str = ""
     ) -> tuple[Result, ...]:
-        where = package or self.play.package
+        where = package or self.play.code
         count = len(function_of(where, function).returns)
         return self.add(Call(where, function, arguments, judged), max(1, count))
 
@@ -233,7 +237,10 @@ class Draft:
 
 
 class Play(LedgerWorld):
-    """A ledger with people who have coins, and the package, published by ADMIN."""
+    """A ledger with people who have coins, and the package, published by ADMIN.
+
+    `package`: its first version, by which types are known; `code`: the version that is called.
+    """
 
     def __init__(self, before: Play | None = None) -> None:
         self.store = MemoryStore()
@@ -257,17 +264,19 @@ class Play(LedgerWorld):
         outcome = self.run(block, ADMIN)
         assert outcome.succeeded, outcome.reason
         self.package = next(one.object_id for one in outcome.batch.written if one.package is not None)
+        self.code = self.package
         initialised = tuple(one.name for one in modules if "init" in machine().world.module(DAAS, one.name).function_names)
         self._note(ADMIN, (Publish(self.package, initialised), Give(Result(0, 0), ADMIN)), outcome, {})
 
     def _go_on(self, before: Play) -> None:
         """The steps before are another play's."""
         self.store.commit(Batch(tuple(before.store)))
-        self.ca, self.package = before.ca, before.package
+        self.ca, self.package, self.code = before.ca, before.package, before.code
         self.clock_ms, self.round = before.clock_ms, before.round
         self.ledger = Ledger(self.store, before.ledger.epoch, before.ca.anchor)
-        # What has been compiled is the same package.
-        self.ledger.packages = before.ledger.packages
+        # What has been compiled is the same package: reading and compiling it again is most of a scenario's time.
+        self.ledger.packages._read |= before.ledger.packages._read
+        self.ledger.packages._machines |= before.ledger.packages._machines
 
     def tag(self, module: str, name: str) -> StructTag:
         return StructTag(self.package, module, name)
@@ -357,6 +366,8 @@ class Play(LedgerWorld):
         effects = outcome.effects
         assert effects.gas_object_index is not None
         gas = effects.changed_objects[effects.gas_object_index][0]
+        operations = {id_: one.id_operation for id_, one in effects.changed_objects}
+        removed = [(operations[one], _seen(before[one])) for one in outcome.batch.removed if one in before]
         written = [_seen(one) for one in outcome.batch.written if one.object_id != gas and one.move is not None]
         step = Step(
             sender,
@@ -368,7 +379,8 @@ class Play(LedgerWorld):
             None if outcome.succeeded else self._failure(outcome),
             outcome.events,
             tuple(one for one in written if not isinstance(one.owner, ObjectOwner)) if outcome.succeeded else (),
-            tuple(_seen(before[one]) for one in outcome.batch.removed if one in before),
+            tuple(one for how, one in removed if how is IdOperation.DELETED),
+            tuple(one for how, one in removed if how is not IdOperation.DELETED),
         )
         self.steps.append(step)
         return step
@@ -400,7 +412,3 @@ def upgrade_of() -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
 
 def upgrade_digest() -> bytes:
     return package_digest(*upgrade_of())
-
-
-def shared(owner: Owner) -> bool:
-    return isinstance(owner, SharedOwner)

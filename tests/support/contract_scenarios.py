@@ -51,13 +51,12 @@ def _hand_over(stage: Stage) -> None:
     _governance(stage, "hand_over", stage.mine(ADMIN, "UpgradeCap")).runs()
 
 
-def _upgrade(stage: Stage, *, through: bool = True) -> Draft:
+def _upgrade(stage: Stage) -> Draft:
     draft = stage.by(ADMIN)
     governance = stage.held(stage.only("Governance"))
     ticket = draft.call("governance::authorize_upgrade", governance, stage.mine(ADMIN, "GovernanceCap"), CLOCK)
-    if through:
-        (receipt,) = draft.add(Upgrade(ticket))
-        draft.calls("governance::commit_upgrade", governance, receipt)
+    (receipt,) = draft.add(Upgrade(ticket))
+    draft.calls("governance::commit_upgrade", governance, receipt)
     return draft
 
 
@@ -75,15 +74,25 @@ def the_first_timelock_has_bounds_and_only_grows(stage: Stage) -> None:
 def an_upgrade_is_proposed_waits_and_is_done(stage: Stage) -> None:
     _governance(stage, "propose_upgrade", octets(bytes(32)), CLOCK).fails("ECapMissing")
     _hand_over(stage)
-    _upgrade(stage, through=False).fails("ENoProposal")
+    _upgrade(stage).fails("ENoProposal")
     _governance(stage, "propose_upgrade", octets(bytes(31)), CLOCK).fails("EDigestLength")
     _governance(stage, "propose_upgrade", octets(upgrade_digest()), CLOCK).runs()
     _governance(stage, "propose_upgrade", octets(bytes(32)), CLOCK).fails("EProposalOpen")
     stage.wait(DAY - 1)
-    _upgrade(stage, through=False).fails("ETimelockRunning")
+    _upgrade(stage).fails("ETimelockRunning")
     stage.wait(1)
     _upgrade(stage).runs()
     _governance(stage, "migrate").fails("ENothingToMigrate")
+    # What was made by the first version is used by the second.
+    (stage.code,) = (one.object_id for one in stage.store if one.package is not None and one.version == 2)
+    draft = stage.by(USER)
+    draft.calls("access::surrender", stage.cluster, stage.token)
+    draft.runs()
+    stage.issue().runs()
+    stage.attested(2, 1).runs()
+    stage.submit(1, key=2).runs()
+    stage.submit(1, key=2).fails("EDuplicateRequest")
+    stage.settle(stage.single(1, boot=2, seed=2), 1).runs()
 
 
 @scenario
@@ -93,7 +102,7 @@ def an_upgrade_is_vetoed(stage: Stage) -> None:
     _governance(stage, "propose_upgrade", octets(upgrade_digest()), CLOCK).runs()
     _governance(stage, "veto_upgrade", cap="UpgradeVetoCap").runs()
     stage.wait(DAY)
-    _upgrade(stage, through=False).fails("ENoProposal")
+    _upgrade(stage).fails("ENoProposal")
 
 
 @scenario
@@ -110,6 +119,20 @@ def a_capability_that_was_destroyed_leaves_nothing_to_freeze(stage: Stage) -> No
     draft.calls("package::make_immutable", stage.mine(ADMIN, "UpgradeCap"), package=SUI)
     draft.runs()
     _governance(stage, "freeze_package").fails("ECapMissing")
+
+
+@scenario
+def nothing_is_migrated_before_there_is_a_newer_version(stage: Stage) -> None:
+    _governance(stage, "migrate").fails("ENothingToMigrate")
+    for module, of in (
+        ("cluster", stage.cluster),
+        ("stake", stage.pool),
+        ("worker_registry", stage.registry),
+        ("enclave", stage.enclave),
+    ):
+        draft = stage.by(ADMIN)
+        draft.calls(f"{module}::migrate", stage.held(of.object_id), stage.admin)
+        draft.fails("ENothingToMigrate")
 
 
 # Policies, anchors, parameters and operators.

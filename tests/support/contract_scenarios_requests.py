@@ -9,7 +9,7 @@ from daas_protocol.log import MerkleTree, TreeHead
 from daas_protocol.receipt import Intent, Receipt, SignedMessage, leaf_hash
 
 from .contract_play import Draft, many, number, octets, text, who
-from .contract_scenarios import HOUR, scenario
+from .contract_scenarios import HOUR, SCENARIOS, scenario
 from .contract_stage import (
     CLOCK,
     DAY,
@@ -60,6 +60,16 @@ def a_request_pays_what_it_costs(stage: Stage) -> None:
     stage.submit(1, size=8_192, priority=9, fee=100_000_000, paid=100_000_000).runs()
     stage.submit(2, priority=11).fails("EPriority")
     stage.submit(2, verb="steal").fails("EVerb")
+    stage.submit(2, resource="Config Maps").fails("EResource")
+    stage.submit(2, size=0).fails("EPayloadLength")
+
+
+@scenario
+def a_request_larger_than_an_argument_is_put_together(stage: Stage) -> None:
+    large = {"size": 16_000, "appended": b"\x08" * 16_000, "fee": 1_000_000_000, "paid": 1_000_000_000}
+    stage.submit(1, **large).runs()  # type: ignore[arg-type]
+    stage.submit(2, off_chain=True, appended=b"more", size=9, fee=FEE).fails("EPayloadLength")
+    stage.settle(stage.single(1), 1).runs()
 
 
 @scenario
@@ -165,7 +175,7 @@ def silence_about_what_is_off_the_chain_costs_nothing(stage: Stage) -> None:
 @scenario
 def silence_under_a_revoked_policy_costs_nothing(stage: Stage) -> None:
     stage.submit(1).runs()
-    stage.on_cluster("revoke_policy", number(1), cap=stage.admin).runs()
+    stage.on_cluster("revoke_policy_by_veto", number(1), cap=stage.veto_cap).runs()
     stage.wait(CLOSES_MS)
     stage.expire(1).runs()
 

@@ -247,13 +247,16 @@ class Stage(Play):
     # Requests.
 
     def command(self, draft: Draft, of: int, **changes: object) -> Result:
-        """`changes`: verb, resource, namespace, life_ms, priority, deliver, key, size, off_chain, fee."""
+        """`changes`: verb, resource, namespace, life_ms, priority, deliver, key, size, off_chain, appended, fee."""
         size = changes.get("size", 100)
         assert isinstance(size, int)
         if changes.get("off_chain"):
             payload = draft.call("command::off_chain", octets(sha(b"payload")), number(size))
         else:
             payload = draft.call("command::on_chain", octets(b"\x07" * size))
+        more = changes.get("appended")
+        if isinstance(more, bytes):
+            draft.calls("command::append", payload, octets(more))
         words = [
             text(str(changes.get(name, value)))
             for name, value in (
