@@ -61,7 +61,8 @@ def run(seed: int, count: int, modules: tuple[bytes, ...] = ()) -> tuple[Counter
         sender = some.choice(PEOPLE)
         gas = gas_coin(world, sender)
         program = Program(world, functions, some, sender)
-        if sender == BOB and some.random() < 0.2:
+        # A program may have given the token back.
+        if sender == BOB and world.store.get(world.token) is not None and some.random() < 0.2:
             world.request(program.block, some.randrange(1, 300), some.choice((1, 100, 2_000)))
         if some.random() < 0.05:
             first = some.randrange(1, 20)
