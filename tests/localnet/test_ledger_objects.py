@@ -8,10 +8,19 @@ import pytest
 
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.digests import dynamic_field_id
-from daas_chain.sui.effects import Existed, IdOperation, NotExist, ObjectChange, ObjectWrite
+from daas_chain.sui.effects import (
+    Existed,
+    IdOperation,
+    MutateStreamEnded,
+    NotExist,
+    ObjectChange,
+    ObjectWrite,
+    ReadStreamEnded,
+)
 from daas_chain.sui.objects import SUI as SUI_TYPE
 from daas_chain.sui.status import Failure, FailureKind
 from daas_chain.sui.types import AddressOwner, ObjectOwner, Primitive, SharedOwner, StructTag
+from daas_localnet.ledger.errors import InitialVersionError
 from daas_localnet.ledger.store import Batch
 from support.ledger_world import ALICE, BOB, SUI, Block, LedgerWorld, balance, u64
 
@@ -191,8 +200,29 @@ def test_a_shared_object_stays_shared_or_is_deleted(world: Bags) -> None:
     assert outcome.effects.status.kind is FailureKind.COMMAND_ARGUMENT_ERROR
     assert attempt(share).succeeded
     assert world.get(bag).owner == SharedOwner(initial)
-    assert attempt(destroy).succeeded
+    end = attempt(destroy)
+    assert end.succeeded
     assert world.store.get(bag) is None
+
+    # Who did not know yet pays for the attempt, and the effects say why. A coin that was named too moves on.
+    coin = world.coins(BOB)[-1]
+    for mutable, kind in ((True, MutateStreamEnded), (False, ReadStreamEnded)):
+        block = world.block()
+        how = tx.Mutability.MUTABLE if mutable else tx.Mutability.IMMUTABLE
+        named = block.add(tx.ObjectInput(tx.SharedInput(bag, initial, how)))
+        block.call(SUI, "bag::length", named)
+        block.call(SUI, "coin::value", block.object(coin.object_id), types=(SUI_TYPE,))
+        late = world.run(block, BOB)
+        assert late.effects.status == Failure((FailureKind.INPUT_OBJECT_DELETED, None), None)
+        assert late.effects.unchanged_consensus == ((bag, kind(end.effects.lamport_version)),)
+        assert late.effects.lamport_version > end.effects.lamport_version
+        assert end.effects.transaction_digest in late.effects.dependencies
+        assert world.get(coin.object_id).version == late.effects.lamport_version
+        assert world.get(coin.object_id).owner == AddressOwner(BOB)
+    block = world.block()
+    block.call(SUI, "bag::length", block.add(tx.ObjectInput(tx.SharedInput(bag, initial + 1, tx.Mutability.MUTABLE))))
+    with pytest.raises(InitialVersionError):
+        world.run(block, BOB)
 
 
 def test_versions_follow_the_newest_input_also_one_that_is_only_read(world: Bags) -> None:

@@ -15,6 +15,7 @@ from daas_localnet.ledger.errors import InputError
 from daas_localnet.ledger.genesis import FAUCET_COINS, FAUCET_MIST
 from support.ledger_contract import ContractWorld
 from support.ledger_invariants import Ledgers
+from support.ledger_post import post
 from support.ledger_programs import COIN, Functions, Program, changed_bytes
 from support.ledger_world import ALICE, BOB, FAUCET, SUI
 
@@ -28,8 +29,8 @@ def gas_coin(world: ContractWorld, sender: bytes) -> bytes:
     return coins[0].object_id
 
 
-def run(seed: int, count: int) -> tuple[Counter[str], Counter[str]]:
-    """What transactions came to, and which commands were in those that succeeded."""
+def run(seed: int, count: int, modules: tuple[bytes, ...] = ()) -> tuple[Counter[str], Counter[str]]:
+    """What transactions came to, and which commands were in those that succeeded. `modules`: another package."""
     some = random.Random(seed)
     world = ContractWorld()
     for who in PEOPLE:
@@ -45,15 +46,23 @@ def run(seed: int, count: int) -> tuple[Counter[str], Counter[str]]:
         block = world.block()
         world.request(block, number)
         assert world.run(block, BOB).succeeded
+    more = []
+    if modules:
+        package, outcome = world.publish(list(modules))
+        more = [package]
+        block = world.block()
+        block.transfer(world.created(outcome, "Box"), *block.split(tx.GasCoin(), *range(1, 30)))
+        assert world.run(block, BOB).succeeded
     ledger = Ledgers(world, frozenset((*PEOPLE, FAUCET)), FAUCET_COINS * FAUCET_MIST)
-    functions = Functions(world)
+    functions = Functions(world, more)
     seen: Counter[str] = Counter()
     used: Counter[str] = Counter()
     for _ in range(count):
         sender = some.choice(PEOPLE)
         gas = gas_coin(world, sender)
         program = Program(world, functions, some, sender)
-        if sender == BOB and some.random() < 0.2:
+        # A program may have given the token back.
+        if sender == BOB and world.store.get(world.token) is not None and some.random() < 0.2:
             world.request(program.block, some.randrange(1, 300), some.choice((1, 100, 2_000)))
         if some.random() < 0.05:
             first = some.randrange(1, 20)
@@ -90,7 +99,7 @@ def run(seed: int, count: int) -> tuple[Counter[str], Counter[str]]:
             )
         for command in block.commands if outcome.succeeded else ():
             used[type(command).__name__] += 1
-            if isinstance(command, tx.MoveCall) and command.package == world.package:
+            if isinstance(command, tx.MoveCall) and command.package in (world.package, *more):
                 used[f"{command.module}::{command.function}"] += 1
         assert world.store.owned(AddressOwner(sender)) == tuple(
             sorted(
@@ -117,3 +126,10 @@ def test_many_random_programs_break_no_rule(seed: int) -> None:
     assert seen["SUCCESS"] > 120, seen
     assert used["mailbox::execute_kubectl_command"] > 10, used
     assert len(used) > 60, used
+
+
+@pytest.mark.e2e
+def test_random_programs_that_receive_and_owe_break_no_rule() -> None:
+    seen, used = run(7, 800, post())
+    assert seen["SUCCESS"] > 100, seen
+    assert {"post::take", "post::repay", "post::note"} <= set(used), used

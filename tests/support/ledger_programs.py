@@ -72,11 +72,14 @@ class Functions:
             for name in names:
                 if name in packages.get(package).modules:  # type: ignore[union-attr]
                     self.framework += self._of(package, package, name)
+        self.more: list[tuple[bytes, LinkedFunction]] = []
         for storage in (world.package, *more):
             found = packages.get(storage)
             assert found is not None
+            into = self.contract if storage == world.package else self.more
             for name in found.modules:
-                self.contract += self._of(storage, found.original_id, name)
+                into += self._of(storage, found.original_id, name)
+        self.all = [one for one in (self.framework, self.contract, self.more) if one]
 
     def _of(self, storage: bytes, original: bytes, name: str) -> list[tuple[bytes, LinkedFunction]]:
         module = self.machine.world.module(original, name)
@@ -135,7 +138,11 @@ class Program:
             self._input(some.choice(all_))
         sent = [one for one in all_ if isinstance(one.owner, AddressOwner) and one.owner.address not in people]
         if sent and some.random() < 0.5:
-            self._receiving(some.choice(sent))
+            found = some.choice(sent)
+            self._receiving(found)
+            for one in all_:
+                if found.owner == AddressOwner(one.object_id) and isinstance(one.owner, SharedOwner):
+                    self._input(one)
         elif some.random() < 0.03:
             self._receiving(some.choice(all_))
 
@@ -322,7 +329,7 @@ class Program:
     def call(self) -> None:
         some = self.some
         for _ in range(40):
-            package, function = some.choice(some.choice((self.functions.framework, self.functions.contract)))
+            package, function = some.choice(some.choice(self.functions.all))
             tags = self.bind(function)
             if tags is None:
                 continue

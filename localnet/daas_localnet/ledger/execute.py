@@ -24,7 +24,7 @@ from daas_localnet.vm.types import Type, struct
 from . import gas
 from .changes import Changes, collect, only_gas, smashed
 from .errors import CommandFailure
-from .inputs import Checked, CheckedInput, check
+from .inputs import Checked, CheckedInput, EndedInput, check
 from .objects import FRAMEWORK, GAS_COIN, Stored
 from .packages import Packages, packages_of
 from .ptb import Commands
@@ -135,6 +135,8 @@ class _Attempt:
 
     def _changes(self) -> Changes:
         checked, data = self._checked, self._checked.data
+        if any(checked.ended):
+            raise CommandFailure(FailureKind.INPUT_OBJECT_DELETED)
         self._command = 0
         machine = self._machine()
         runtime = LedgerRuntime(self._ledger.store, lambda tag: self._packages.type(machine.world, tag))
@@ -157,8 +159,9 @@ class _Attempt:
         gas_slot = Slot(coin, [gas_value], origin=first, is_gas=True)
         runtime.owners[first.object_id] = vm.Owner(vm.OwnerKind.ADDRESS, data.gas.owner)
         inputs = [
-            PureSlot(one) if isinstance(one, bytes) else self._object(one, machine, run, runtime)
+            self._object(one, machine, run, runtime) if isinstance(one, CheckedInput) else PureSlot(one)
             for one in checked.inputs
+            if not isinstance(one, EndedInput)
         ]
         slots = Slots(run, gas_slot, inputs, anything=self._mode is Mode.INSPECT)
         commands = Commands(machine, self._packages, run, runtime, slots, deploy, self._mode)

@@ -202,7 +202,8 @@ class Network:
     def _keep(self, signed: SignedTransaction, outcome: Outcome) -> Executed:
         made = archive.executed(signed, outcome)
         number = self._latest.summary.network_total_transactions + len(self._pending)
-        self.store.commit(replace(outcome.batch, records=archive.transaction_records(number, made)))
+        records = (*outcome.batch.records, *archive.transaction_records(number, made))
+        self.store.commit(replace(outcome.batch, records=records))
         self._pending.append(entry(made))
         return made
 
