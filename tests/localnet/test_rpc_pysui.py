@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from grpclib.const import Status
 from pysui.sui.sui_bcs import bcs
 from pysui.sui.sui_common import sui_commands as cmd
 from pysui.sui.sui_grpc import pgrpc_requests as rq
@@ -114,7 +115,7 @@ async def test_a_package_is_published_upgraded_and_listed() -> None:
         first, cap, _ = await publish(client, few(1))
         modules = few(2)
         uses = [number.to_bytes(32, "big") for number in (1, 2)]
-        # pysui 1.5.1 cannot upgrade by its `publish_upgrade`: it runs a `sui` binary, and gives its builder wrong inputs.
+        # pysui 1.5.1's `publish_upgrade` runs a `sui` binary, and gives its builder inputs that this does not take.
         transaction = await client.transaction()
         ticket = await transaction.move_call(
             target="0x2::package::authorize_upgrade",
@@ -281,6 +282,6 @@ async def test_reads_that_pysui_knows_are_answered() -> None:
         assert len(epoch.committee.members) == 4
         gone = await client.execute(command=cmd.GetObject(object_id=f"0x{'ab' * 32}"))
         assert gone.is_err()
-        assert "not found" in gone.result_string
+        assert gone.result_string[0] is Status.NOT_FOUND
         coin = ok(await client.execute(command=cmd.GetCoinMetaData(coin_type=SUI_COIN)))
         assert coin.metadata.decimals == 9
