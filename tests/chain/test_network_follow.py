@@ -148,7 +148,9 @@ async def test_a_checkpoint_that_is_announced_before_it_is_there_is_waited_for(
     assert await numbers(network, 0, 4) == [0, 1, 2, 3]
 
 
-async def test_what_is_pruned_is_said_at_last(node: StubNode, network: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_is_pruned_is_said_at_last(
+    node: StubNode, network: Network, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("daas_chain.network.checkpoints.NOT_YET_SECONDS", 0.05)
     await producing(node, 4, 0)
     node.faults["GetCheckpoint"] = [giving(node._checkpoint(v2.GetCheckpointRequest()))]

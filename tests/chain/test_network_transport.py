@@ -329,7 +329,9 @@ async def test_closing_is_clean_and_final(node: StubNode) -> None:
         del network, pending
         gc.collect()
     await asyncio.sleep(0)
-    assert [task for task in asyncio.all_tasks() if "network" in repr(task.get_coro()) and "test" not in repr(task)] == []
+    assert [
+        task for task in asyncio.all_tasks() if "network" in repr(task.get_coro()) and "test" not in repr(task)
+    ] == []
 
 
 async def test_a_cancelled_call_leaves_the_connection_in_use(node: StubNode) -> None:
@@ -363,9 +365,7 @@ def certificate(folder: Path, name: str) -> tuple[Path, Path]:
     chain, private = folder / f"{name}.pem", folder / f"{name}.key"
     chain.write_bytes(made.public_bytes(serialization.Encoding.PEM))
     private.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return chain, private
 

@@ -118,7 +118,9 @@ class StubNode:
     # The world
 
     def add_coin(self, name: str, owner: bytes, balance: int, version: int = 5) -> Object:
-        held = coin_object(hashlib.blake2b(name.encode(), digest_size=32).digest(), AddressOwner(owner), balance, version)
+        held = coin_object(
+            hashlib.blake2b(name.encode(), digest_size=32).digest(), AddressOwner(owner), balance, version
+        )
         self.objects[held.object_id] = held
         return held
 
