@@ -39,7 +39,8 @@ python_packages() {
     uv_like_pip
     uv=$venv/bin/uv
     export VIRTUAL_ENV="$venv" UV_NO_PROGRESS=1
-    "$uv" pip install --quiet --require-hashes -r locks/dev.txt
+    # Compiled once, for all: in an environment that writes no bytecode every start would compile everything it imports.
+    "$uv" pip install --quiet --compile-bytecode --require-hashes -r locks/dev.txt
     # shellcheck disable=SC2086,SC2046
     "$uv" pip install --quiet --no-deps --no-build-isolation $(for package in $packages; do printf -- '-e ./%s ' "$package"; done)
     "$venv/bin/python" -m compileall -q $packages >/dev/null || true

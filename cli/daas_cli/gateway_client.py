@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from daas_gateway.private_files import read_private
+from daas_protocol.private_files import read_private
 
 from .errors import RefusedError, UnreachableError, UnreadableError
 from .home import Home

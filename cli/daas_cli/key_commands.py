@@ -11,8 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from daas_gateway import user_keys
-from daas_gateway.private_files import PrivateFileExposed
 from daas_gateway.user_keys import KeyInfo, UserKeyError
+from daas_protocol.private_files import PrivateFileExposed
 
 from . import context
 from .errors import RefusedError, UnreadableError

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from daas_gateway.errors import CredentialMissing
-from daas_gateway.private_files import read_private
+from daas_protocol.private_files import read_private
 from daas_protocol.state_files import write_atomic
 
 TOKEN_BYTES = 32

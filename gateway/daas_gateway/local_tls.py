@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from daas_gateway.private_files import read_private
+from daas_protocol.private_files import read_private
 from daas_protocol.state_files import write_atomic
 
 CA_DAYS = 3650

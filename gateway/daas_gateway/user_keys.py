@@ -17,8 +17,8 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from daas_gateway.private_files import PrivateFileExposed, PrivateFileTooLarge, read_private
 from daas_protocol import jsonstrict, sui
+from daas_protocol.private_files import PrivateFileExposed, PrivateFileTooLarge, read_private
 from daas_protocol.secret_memory import scrub
 from daas_protocol.state_files import write_atomic
 

@@ -74,11 +74,11 @@ def test_no_notice_has_a_kind_of_the_chains() -> None:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> artifacts.Artifacts:
+def built() -> artifacts.Artifacts:
+    """Of the sources as they are: compiled again only when they have changed since `make setup`."""
     need_compiler()
     sources = move_sources.read(SOURCES.parent, tests=False)
-    out = tmp_path_factory.mktemp("move")
-    return artifacts.load(move_build.build(sources, out, Choice.BUNDLED, Progress(quiet=True)).folder)
+    return artifacts.load(move_build.build(sources, artifacts.BUILT, Choice.BUNDLED, Progress(quiet=True)).folder)
 
 
 @pytest.fixture(scope="module")

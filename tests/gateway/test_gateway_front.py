@@ -18,7 +18,7 @@ from daas_gateway.credential import CredentialCheck, CredentialUnusable, ensure_
 from daas_gateway.filters import FilterLists, PatternInvalid, RequestFilter, host_without_port
 from daas_gateway.kubeconfig import kubeconfig_text, write_kubeconfig
 from daas_gateway.local_tls import LocalTlsUnusable, ensure_local_tls
-from daas_gateway.private_files import PrivateFileExposed
+from daas_protocol.private_files import PrivateFileExposed
 from support.enclave_double import World
 from support.gateway_client import Client, read_reply
 from support.waiting import PATIENCE_S

@@ -14,11 +14,11 @@ import pytest
 from daas_gateway import user_keys
 from daas_gateway.cache import MAX_ENTRIES, AnswerCache, cacheable
 from daas_gateway.config import ConfigInvalid, parse_config
-from daas_gateway.private_files import PrivateFileExposed
 from daas_gateway.session import Session, Sessions, SessionTerms
 from daas_protocol import session as session_text
 from daas_protocol import sui
 from daas_protocol.grant import parse_grant
+from daas_protocol.private_files import PrivateFileExposed
 from support.enclave_double import World
 
 SEED = bytes(range(32))

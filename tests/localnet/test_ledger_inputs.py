@@ -219,6 +219,8 @@ def _refusals() -> Iterator[tuple[str, type[errors.InputError], str, Change]]:
     yield "no dependency", errors.MissingObjectError, "commands", with_commands(tx.Publish((b"",), (COIN_ID,)))
     limited = tx.ValidDuring(None, None, None, None, bytes(32), 1)
     yield "expiration", errors.UnsupportedError, "expiration", lambda _, data: replace(data, expiration=limited)
+    other = tx.ValidDuring(0, 0, None, None, bytes([1] * 32), 1)
+    yield "another chain", errors.ChainError, "expiration", lambda _, data: replace(data, expiration=other)
 
 
 REFUSALS = tuple(_refusals())
@@ -254,7 +256,7 @@ def test_a_transaction_expires_with_its_last_epoch() -> None:
     assert world.ledger.simulate(data).effects.executed_epoch == 3
     world.ledger.epoch = replace(world.ledger.epoch, number=4)
     with pytest.raises(errors.ExpiredError):
-        world.ledger.simulate(data)
+        world.ledger.execute(data)
 
 
 def test_only_coins_of_sui_pay_for_gas() -> None:
@@ -306,5 +308,5 @@ def test_simulating_changes_nothing_and_says_what_executing_will_do() -> None:
     before = {one.object_id: one for one in world.store}
     simulated = world.ledger.simulate(data)
     assert {one.object_id: one for one in world.store} == before
-    assert world.ledger.execute(data) == simulated
+    assert world.ledger.execute(data) == replace(simulated, outputs=())
     assert u64(5) in {one.move.contents[32:] for one in world.coins(BOB) if one.move}

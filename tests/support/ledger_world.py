@@ -14,6 +14,7 @@ from daas_localnet.ledger.execute import Epoch, Ledger
 from daas_localnet.ledger.genesis import CLOCK, Genesis, genesis
 from daas_localnet.ledger.objects import Stored
 from daas_localnet.ledger.settle import Outcome
+from daas_localnet.ledger.sqlite import SqliteStore
 from daas_localnet.ledger.store import MemoryStore
 from daas_protocol.bcs import encode_bytes, encode_uleb
 
@@ -46,7 +47,7 @@ def balance(one: Stored) -> int:
     return int.from_bytes(one.value.data.contents[32:40], "little")
 
 
-def supply(store: MemoryStore) -> int:
+def supply(store: MemoryStore | SqliteStore) -> int:
     """MIST in coins, in balances inside of other objects that tests use, and in storage deposits."""
     total = 0
     for one in store:
@@ -102,8 +103,8 @@ class Block:
 class LedgerWorld:
     """The faucet has given ALICE and BOB coins."""
 
-    def __init__(self) -> None:
-        self.store = MemoryStore()
+    def __init__(self, store: MemoryStore | SqliteStore | None = None) -> None:
+        self.store = MemoryStore() if store is None else store
         self.store.commit(first_state().batch)
         self.ledger = Ledger(self.store, Epoch(timestamp_ms=START_MS))
         self.paid = 0
@@ -192,7 +193,7 @@ class LedgerWorld:
         found = [
             one.object_id
             for one in outcome.batch.written
-            if one.type is not None and one.type.name == name and self.store.at(one.object_id, one.version) is one
+            if one.type is not None and one.type.name == name and self.store.at(one.object_id, one.version) == one
         ]
         assert len(found) == 1, found
         return found[0]

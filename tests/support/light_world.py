@@ -56,7 +56,7 @@ def secrets(epoch: int = EPOCH, count: int = 4) -> tuple[int, ...]:
 
 @cache
 def public_key(secret: int) -> bytes:
-    return bytes(bls._GENERATOR.scalar_mul(secret).compress())
+    return bytes(bls.GENERATOR.scalar_mul(secret).compress())
 
 
 def sign(message: bytes, signers: Sequence[int]) -> bytes:

@@ -1,4 +1,5 @@
-"""BLS12-381 as Sui's validators use it: keys of 96 bytes in G2, signatures of 48 bytes in G1. The one user of pyblst.
+"""BLS12-381 as Sui's validators use it: keys of 96 bytes in G2, signatures of 48 bytes in G1. The one user of pyblst
+that verifies.
 
 Invariant: no point that left this module is the point at infinity or outside its subgroup. The library checks curve
 and subgroup when it reads a point, but takes infinity for a key and for a signature; with either of them a signature
@@ -20,7 +21,7 @@ PublicKey = NewType("PublicKey", object)
 Signature = NewType("Signature", object)
 
 _INFINITY_FLAG = 0x40
-_GENERATOR = pyblst.BlstP2Element.uncompress(
+GENERATOR = pyblst.BlstP2Element.uncompress(
     bytes.fromhex(
         "93e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e"
         "024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb8"
@@ -53,7 +54,7 @@ def verify(message: bytes, signature: Signature, keys: Iterable[PublicKey]) -> b
     for point in points:
         total = total + point  # type: ignore[operator]
     hashed = pyblst.BlstP1Element.hash_to_group(message, DOMAIN)
-    left = pyblst.miller_loop(signature, _GENERATOR)
+    left = pyblst.miller_loop(signature, GENERATOR)
     return bool(pyblst.final_verify(left, pyblst.miller_loop(hashed, total)))
 
 

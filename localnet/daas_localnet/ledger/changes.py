@@ -55,7 +55,8 @@ class Changes:
         draft = self.drafts[self.gas]
         assert isinstance(draft.data, MoveObject)
         contents = bytearray(draft.data.contents)
-        balance = int.from_bytes(contents[_BALANCE], "little") + amount
+        # More than there is of SUI only where a simulation may make coins out of nothing.
+        balance = min(int.from_bytes(contents[_BALANCE], "little") + amount, 2**64 - 1)
         contents[_BALANCE] = balance.to_bytes(8, "little")
         data = MoveObject(draft.data.type, draft.data.has_public_transfer, draft.data.version, bytes(contents))
         self.drafts[self.gas] = Draft(data, draft.owner)

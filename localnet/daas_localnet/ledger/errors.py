@@ -46,6 +46,12 @@ class ExpiredError(InputError):
     check = "expired"
 
 
+class ChainError(InputError):
+    """The transaction is for another chain."""
+
+    check = "chain"
+
+
 class DuplicateError(InputError):
     """An object is named twice."""
 

@@ -6,7 +6,7 @@ a transaction's code does, it ends in effects.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from daas_attestation.anchor import AwsAnchor, TrustAnchor
@@ -24,16 +24,18 @@ from daas_localnet.vm.types import Type, struct
 from . import gas
 from .changes import Changes, collect, only_gas, smashed
 from .errors import CommandFailure
-from .inputs import FRAMEWORK, GAS_COIN, Checked, CheckedInput, check
-from .objects import Stored
+from .inputs import Checked, CheckedInput, check
+from .objects import FRAMEWORK, GAS_COIN, Stored
 from .packages import Packages, packages_of
 from .ptb import Commands
 from .runtime import LedgerRuntime
 from .settle import Outcome, settle
+from .simulation import CommandOutput
 from .slots import PureSlot, Slot, Slots
 from .store import Store
 from .system import prologue, prologue_data
 from .upgrading import deploy
+from .validity import Mode, Rules
 
 STD = (1).to_bytes(32, "big")
 
@@ -54,6 +56,8 @@ class Ledger:
     store: Store
     epoch: Epoch = field(default_factory=Epoch)
     nitro_anchor: TrustAnchor = field(default_factory=AwsAnchor)
+    chain: bytes = bytes(32)
+    """Digest of the network's first checkpoint."""
     packages: Packages = field(init=False)
 
     def __post_init__(self) -> None:
@@ -61,14 +65,37 @@ class Ledger:
 
     def execute(self, data: TransactionData) -> Outcome:
         """Raises InputError; the effects say whether it has succeeded."""
-        outcome = self.simulate(data)
+        outcome = self.attempt(data)
         self.store.commit(outcome.batch)
         return outcome
 
-    def simulate(self, data: TransactionData) -> Outcome:
-        """As `execute`, and nothing is changed."""
-        checked = check(data, self.store, self.epoch.number, self.epoch.reference_gas_price)
-        return _Attempt(self, checked).outcome()
+    def attempt(self, data: TransactionData) -> Outcome:
+        """As `execute`; to commit the outcome's batch, with records of its own, is left to the caller."""
+        return self._run(data, Mode.EXECUTE)
+
+    def check(self, data: TransactionData, mode: Mode = Mode.EXECUTE) -> Checked:
+        """Raises InputError."""
+        return check(data, self.store, Rules(self.epoch.number, self.epoch.reference_gas_price, self.chain, mode))
+
+    def simulate(self, data: TransactionData, *, checks: bool = True) -> Outcome:
+        """What `execute` would do, with what each command returns; nothing is changed. Raises InputError.
+
+        Without a gas coin a mock one pays. Without `checks`: objects may be anybody's, and of an older version; private
+        functions are called; a pure argument is of any type; references are returned (as values); nothing has to be
+        used.
+        """
+        return self._run(data, Mode.SIMULATE if checks else Mode.INSPECT)
+
+    def _run(self, data: TransactionData, mode: Mode) -> Outcome:
+        return _Attempt(self, self.check(data, mode), mode).outcome()
+
+    def warm(self, package: bytes) -> None:
+        """Compiles a package now, so that no transaction waits for it. Raises CommandFailure when there is none."""
+        machine = self.packages.machine(self.packages.closure((package,), (STD, FRAMEWORK)))
+        found = self.packages.get(package)
+        assert found is not None
+        for name in found.modules:
+            machine.compile(machine.world.module(found.original_id, name))
 
     def tick(self, round_: int, timestamp_ms: int) -> Outcome:
         """Sets the clock, by a transaction of the network's own. Raises ClockError."""
@@ -82,14 +109,16 @@ class Ledger:
 class _Attempt:
     """One run of one transaction."""
 
-    def __init__(self, ledger: Ledger, checked: Checked) -> None:
+    def __init__(self, ledger: Ledger, checked: Checked, mode: Mode) -> None:
         self._ledger = ledger
         self._checked = checked
+        self._mode = mode
         self._packages = ledger.packages
         data = checked.data
         self._budget = gas.units_for(data.gas.budget, data.gas.price)
         self._run: Execution | None = None
         self._events: list[Event] = []
+        self._outputs: list[CommandOutput] = []
         self._command: int | None = None
 
     def outcome(self) -> Outcome:
@@ -99,9 +128,10 @@ class _Attempt:
             changes = self._changes()
         except (CommandFailure, vm_errors.ExecutionFailure, vm_errors.Signal, RecursionError) as problem:
             status, reason = _failure(problem, self._command), str(problem)
-            changes, self._events = only_gas(self._checked), []
+            changes, self._events, self._outputs = only_gas(self._checked), [], []
         used = self._budget - max(0, self._run.left) if self._run is not None else 0
-        return settle(self._checked, changes, status, used, self._events, self._ledger.epoch.number, reason)
+        outcome = settle(self._checked, changes, status, used, self._events, self._ledger.epoch.number, reason)
+        return replace(outcome, outputs=tuple(self._outputs)) if outcome.succeeded and self._outputs else outcome
 
     def _changes(self) -> Changes:
         checked, data = self._checked, self._checked.data
@@ -130,15 +160,16 @@ class _Attempt:
             PureSlot(one) if isinstance(one, bytes) else self._object(one, machine, run, runtime)
             for one in checked.inputs
         ]
-        commands = Commands(machine, self._packages, run, runtime, Slots(run, gas_slot, inputs), deploy)
+        slots = Slots(run, gas_slot, inputs, anything=self._mode is Mode.INSPECT)
+        commands = Commands(machine, self._packages, run, runtime, slots, deploy, self._mode)
         for index, command in enumerate(checked.kind.commands):
             self._command = index
             commands.command(command)
         self._command = None
         commands.unused()
-        self._events = commands.events
-        slots = [one for one in inputs if isinstance(one, Slot)]
-        changes = collect(checked, runtime, slots, gas_slot, commands.published)
+        self._events, self._outputs = commands.events, commands.outputs
+        objects = [one for one in inputs if isinstance(one, Slot)]
+        changes = collect(checked, runtime, objects, gas_slot, commands.published)
         changes.add_to_gas(data.gas.budget)
         return changes
 

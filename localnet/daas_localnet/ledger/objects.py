@@ -7,12 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from daas_chain.sui.digests import Hashed, digest
-from daas_chain.sui.objects import OBJECT, MoveObject, MovePackage, Object, short_form, type_of
-from daas_chain.sui.types import NAME, STRUCT_TAG, ObjectRef, Owner, StructTag
-from daas_localnet.vm.tags import struct_tag
+from daas_chain.sui.objects import OBJECT, SUI, MoveObject, MovePackage, Object, short_form, type_of
+from daas_chain.sui.types import NAME, STRUCT_TAG, TYPE_TAG, ObjectRef, Owner, StructTag, TypeTag
+from daas_localnet.vm.tags import struct_tag, type_tag
 from daas_localnet.vm.types import Type
+
+FRAMEWORK = (2).to_bytes(32, "big")
+TAGS_KEPT = 512
+"""Types of objects and events that have been read, by their bytes: a transaction uses the same few again and again."""
+GAS_COIN = StructTag(FRAMEWORK, "coin", "Coin", (SUI,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,17 @@ def stored(value: Object) -> Stored:
 
 def tag_of(type_: Type) -> StructTag:
     """A struct's type as the chain spells it."""
-    return STRUCT_TAG.decode(struct_tag(type_))
+    return _read_tag(struct_tag(type_))
+
+
+@lru_cache(TAGS_KEPT)
+def _read_tag(data: bytes) -> StructTag:
+    return STRUCT_TAG.decode(data)
+
+
+def any_tag_of(type_: Type) -> TypeTag:
+    """Any type as the chain spells it."""
+    return TYPE_TAG.decode(type_tag(type_))
 
 
 def typed(tag: StructTag, public: bool, version: int, contents: bytes) -> MoveObject:

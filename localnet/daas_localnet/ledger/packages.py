@@ -7,9 +7,11 @@ to, the newest version that any of them names.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from weakref import WeakKeyDictionary
 
 from daas_chain.bytecode import read_module
+from daas_chain.bytecode_types import Module
 from daas_chain.sui.objects import MovePackage
 from daas_chain.sui.status import FailureKind
 from daas_chain.sui.types import Primitive, StructTag, TypeTag, VectorTag
@@ -23,15 +25,37 @@ from daas_localnet.vm.world import Package, World
 from .errors import CommandFailure
 from .store import Store
 
+TYPES_KEPT = 1_024
+"""In each world, by their spelling: making one costs as much as decoding its value."""
 _LEAVES = {kind.name: leaf for kind, leaf in LEAVES.items()}
+
+
+class StoredModules(Mapping[str, Module]):
+    """Modules of a published package, each read when it is first asked for: most of the framework never is."""
+
+    def __init__(self, codes: Iterable[tuple[str, bytes]]) -> None:
+        self._codes = dict(codes)
+        self._read: dict[str, Module] = {}
+
+    def __getitem__(self, name: str) -> Module:
+        found = self._read.get(name)
+        if found is None:
+            found = self._read[name] = read_module(self._codes[name])
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._codes)
+
+    def __len__(self) -> int:
+        return len(self._codes)
 
 
 def linked(package: MovePackage) -> Package:
     """As the virtual machine takes it. Raises BytecodeError."""
-    modules = {name: read_module(code) for name, code in package.modules}
+    modules = StoredModules(package.modules)
     return Package(
         package.object_id,
-        next(iter(modules.values())).address,
+        modules[next(iter(modules))].address,
         package.version,
         modules,
         {original: info.upgraded_id for original, info in package.linkage},
@@ -46,6 +70,7 @@ class Packages:
         self._store = store
         self._read: dict[bytes, Package] = {}
         self._machines: OrderedDict[frozenset[bytes], Machine] = OrderedDict()
+        self._types: WeakKeyDictionary[World, dict[TypeTag, Type]] = WeakKeyDictionary()
 
     def get(self, storage_id: bytes) -> Package | None:
         if storage_id not in self._read:
@@ -92,10 +117,19 @@ class Packages:
 
     def type(self, world: World, tag: TypeTag) -> Type:
         """A type as linked in a world. Raises CommandFailure (TYPE_ARGUMENT_ERROR is the caller's to say)."""
-        try:
-            return self._type(world, tag)
-        except (LinkError, Signal) as problem:
-            raise CommandFailure(FailureKind.VM_VERIFICATION_OR_DESERIALIZATION_ERROR, reason=str(problem)) from None
+        known = self._types.setdefault(world, {})
+        found = known.get(tag)
+        if found is None:
+            try:
+                found = self._type(world, tag)
+            except (LinkError, Signal) as problem:
+                raise CommandFailure(
+                    FailureKind.VM_VERIFICATION_OR_DESERIALIZATION_ERROR, reason=str(problem)
+                ) from None
+            if len(known) >= TYPES_KEPT:
+                known.clear()
+            known[tag] = found
+        return found
 
     def _type(self, world: World, tag: TypeTag) -> Type:
         match tag:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from daas_chain.bytecode_types import Ability, Visibility
+from daas_chain.bytecode_types import Ability, Kind, Visibility
 from daas_chain.sui.events import Event
 from daas_chain.sui.objects import MovePackage
 from daas_chain.sui.status import ArgumentErrorKind, FailureKind, TypeArgumentErrorKind
@@ -33,15 +33,18 @@ from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.machine import Machine
 from daas_localnet.vm.runtime import Owner, OwnerKind, object_id
 from daas_localnet.vm.types import ADDRESS, U8, U64, Type, abilities, substitute, vector
+from daas_localnet.vm.values import read, target
 from daas_localnet.vm.world import LinkedFunction
 
 from . import gas
-from .errors import CommandFailure, argument_failure
+from .errors import CommandFailure, LimitError, argument_failure
 from .limits import VALUE_BYTES_MAX
-from .objects import tag_of
+from .objects import any_tag_of, tag_of
 from .packages import Packages
 from .runtime import LedgerRuntime
+from .simulation import OUTPUT_BYTES_MAX, CommandOutput
 from .slots import Slot, Slots
+from .validity import Mode
 
 _SUI = (2).to_bytes(32, "big")
 _CONTEXT = (_SUI, "tx_context", "TxContext")
@@ -57,7 +60,7 @@ Deployer = Callable[["Commands", Publish | Upgrade], Slot]
 
 @dataclass(slots=True)
 class Commands:
-    """Runs them one after the other. `deploy` is what Publish and Upgrade do."""
+    """Runs them one after the other. `deploy` is what Publish and Upgrade do; `outputs` are kept in simulations."""
 
     machine: Machine
     packages: Packages
@@ -65,8 +68,13 @@ class Commands:
     runtime: LedgerRuntime
     slots: Slots
     deploy: Deployer
+    mode: Mode = Mode.EXECUTE
     events: list[Event] = field(default_factory=list)
     published: list[MovePackage] = field(default_factory=list)
+    outputs: list[CommandOutput] = field(default_factory=list)
+    _output_bytes: int = 0
+    _lent: list[tuple[Argument, Type, Any]] = field(default_factory=list)
+    """What the present command has borrowed mutably."""
 
     def command(self, command: Command) -> None:
         """Raises CommandFailure, ExecutionFailure, Signal."""
@@ -86,9 +94,24 @@ class Commands:
             case Publish() | Upgrade():
                 results = [self.deploy(self, command)]
         self.slots.results.append(results)
+        if self.mode is not Mode.EXECUTE:
+            self._output(results)
+
+    def _output(self, results: list[Slot]) -> None:
+        returned = tuple((any_tag_of(one.type), codec.encode(one.type, one.cell[0])) for one in results)
+        mutated = tuple(
+            (argument, any_tag_of(type_), codec.encode(type_, target(value))) for argument, type_, value in self._lent
+        )
+        self._lent = []
+        self._output_bytes += sum(len(data) for _, data in returned) + sum(len(data) for _, _, data in mutated)
+        if self._output_bytes > OUTPUT_BYTES_MAX:
+            raise LimitError("results of commands", f"at most {OUTPUT_BYTES_MAX} bytes", self._output_bytes)
+        self.outputs.append(CommandOutput(returned, mutated))
 
     def unused(self) -> None:
         """Raises CommandFailure if a result is left that must be used."""
+        if self.mode is Mode.INSPECT:
+            return
         for command, results in enumerate(self.slots.results):
             for index, slot in enumerate(results):
                 if slot.cell and Ability.DROP not in abilities(slot.type):
@@ -128,13 +151,13 @@ class Commands:
         parameters = [substitute(one, types) for one in function.parameters]
         returns = [substitute(one, types) for one in function.returns]
         for index, one in enumerate(returns):
-            if one.reference:
+            if one.reference and self.mode is not Mode.INSPECT:
                 raise CommandFailure(FailureKind.INVALID_PUBLIC_FUNCTION_RETURN_TYPE, index)
         with_context = bool(parameters) and is_context(parameters[-1])
         wanted_count = len(parameters) - with_context
         if wanted_count != len(command.arguments):
             raise CommandFailure(FailureKind.ARITY_MISMATCH, reason=f"{wanted_count} arguments")
-        if function.definition.visibility is not Visibility.PUBLIC:
+        if function.definition.visibility is not Visibility.PUBLIC and self.mode is not Mode.INSPECT:
             self._no_hot_values(command.arguments)
         values = [
             self._argument(index, one, parameter)
@@ -156,7 +179,7 @@ class Commands:
         definition = function.definition
         system = function.owner.address == _SUI
         if (
-            not (definition.entry or definition.visibility is Visibility.PUBLIC)
+            not (definition.entry or definition.visibility is Visibility.PUBLIC or self.mode is Mode.INSPECT)
             or (system and (command.module, command.function) in _OWN_TYPES_ONLY)
             or (system and command.module == "event")
         ):
@@ -184,11 +207,18 @@ class Commands:
 
     def _argument(self, index: int, argument: Argument, parameter: Type) -> Any:
         if parameter.reference:
-            mutable = parameter.kind.name == "MUTABLE_REFERENCE"
-            return self.slots.borrow(index, argument, parameter.arguments[0], mutable=mutable)[1]
+            return self._borrow(index, argument, parameter.arguments[0], parameter.kind is Kind.MUTABLE_REFERENCE)[1]
         return self.slots.take(index, argument, parameter)[1]
 
+    def _borrow(self, index: int, argument: Argument, wanted: Type | None, mutable: bool) -> tuple[Type, Any]:
+        type_, value = self.slots.borrow(index, argument, wanted, mutable=mutable)
+        if mutable and self.mode is not Mode.EXECUTE:
+            self._lent.append((argument, type_, value))
+        return type_, value
+
     def _result(self, type_: Type, value: Any) -> Slot:
+        if type_.reference:
+            type_, value = type_.arguments[0], read(self.run, value)
         size = len(codec.encode(type_, value))
         self.run.charge_bytes("result", 1, size)
         if size > VALUE_BYTES_MAX:
@@ -205,7 +235,7 @@ class Commands:
         return []
 
     def _coin(self, index: int, argument: Argument) -> tuple[Type, Any]:
-        type_, value = self.slots.borrow(index, argument, None, mutable=True)
+        type_, value = self._borrow(index, argument, None, True)
         if not _is_coin(type_):
             raise argument_failure(index, ArgumentErrorKind.TYPE_MISMATCH)
         return type_, value

@@ -31,6 +31,7 @@ from . import gas
 from .changes import Changes, only_gas
 from .inputs import Checked
 from .objects import Stored, stored
+from .simulation import CommandOutput
 from .store import Batch
 
 
@@ -43,6 +44,8 @@ class Outcome:
     events: tuple[Event, ...]
     batch: Batch
     reason: str = ""
+    outputs: tuple[CommandOutput, ...] = ()
+    """Of each command, when a simulation has succeeded."""
 
     @property
     def effects_digest(self) -> bytes:

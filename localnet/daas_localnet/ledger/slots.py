@@ -52,10 +52,14 @@ class PureSlot:
 
 
 class Slots:
-    """All values of a transaction. Arguments are numbered within their command."""
+    """All values of a transaction. Arguments are numbered within their command.
 
-    def __init__(self, run: Execution, gas: Slot, inputs: list[Slot | PureSlot]) -> None:
+    `anything`: the bytes of a pure argument may be of any type, as only a simulation allows.
+    """
+
+    def __init__(self, run: Execution, gas: Slot, inputs: list[Slot | PureSlot], *, anything: bool = False) -> None:
         self._run = run
+        self._anything = anything
         self.gas = gas
         self.inputs = inputs
         self.results: list[list[Slot]] = []
@@ -116,7 +120,7 @@ class Slots:
         if isinstance(slot, PureSlot):
             if wanted is None:
                 raise argument_failure(index, ArgumentErrorKind.TYPE_MISMATCH)
-            return _pure(index, slot, wanted)
+            return _pure(index, slot, wanted, self._anything)
         if not slot.cell:
             raise argument_failure(index, ArgumentErrorKind.INVALID_VALUE_USAGE)
         if wanted is not None and slot.type != wanted:
@@ -124,15 +128,16 @@ class Slots:
         return slot
 
 
-def _pure(index: int, slot: PureSlot, wanted: Type) -> Slot:
+def _pure(index: int, slot: PureSlot, wanted: Type, anything: bool) -> Slot:
     if wanted not in slot.made:
-        if not _anyone_makes(wanted):
+        known = _anyone_makes(wanted)
+        if not (known or anything):
             raise argument_failure(index, ArgumentErrorKind.INVALID_USAGE_OF_PURE_ARG)
         try:
             value = codec.decode(wanted, slot.data)
         except BcsError:
             raise argument_failure(index, ArgumentErrorKind.INVALID_BCS_BYTES) from None
-        if not _well_formed(wanted, value):
+        if known and not _well_formed(wanted, value):
             raise argument_failure(index, ArgumentErrorKind.INVALID_BCS_BYTES)
         slot.made[wanted] = Slot(wanted, [value])
     return slot.made[wanted]

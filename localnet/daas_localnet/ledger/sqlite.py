@@ -6,6 +6,7 @@ nothing of the batch is there. What is read back is read by the chain's strict d
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,11 +27,14 @@ CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB NOT NULL) W
 CACHED = 4_096
 """Objects kept in memory: packages are large, and asked for by every transaction."""
 
+PRIVATE = 0o600
+
 
 class SqliteStore:
     """For one thread of one process: the database is locked for others."""
 
     def __init__(self, path: Path) -> None:
+        _private(path)
         self._database = sqlite3.connect(path, isolation_level=None)
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
@@ -105,6 +109,19 @@ class SqliteStore:
         self._cache[one.object_id] = one
         if len(self._cache) > CACHED:
             del self._cache[next(iter(self._cache))]
+
+
+def _private(path: Path) -> None:
+    """There is a secret in the records, so nobody else may read the file, from its first byte on. SQLite gives the
+    files beside it the same mode.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, PRIVATE)
+    except FileExistsError:
+        # By its name: closing a descriptor of a database that this process has open would drop its locks.
+        os.chmod(path, PRIVATE)
+    else:
+        os.close(descriptor)
 
 
 def _owner(owner: Owner) -> bytes | None:

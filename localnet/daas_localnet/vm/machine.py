@@ -31,7 +31,7 @@ from .execution import Execution
 from .limits import HEIGHT, RECURSION, STACK_MAX
 from .natives import NATIVES
 from .opcodes import Op
-from .translate import translate
+from .translate import Translation, translate
 from .types import Type, abilities
 from .world import LinkedFunction, LinkedModule, World
 
@@ -74,6 +74,8 @@ class Machine:
         self.world = world
         self._costs = costs
         self._compiled: dict[LinkedFunction, Callable[..., Any]] = {}
+        self._translated: dict[LinkedFunction, Translation] = {}
+        """Of verified functions that nobody has called yet."""
         # By identity: functions that do the same have equal code.
         self._places: dict[int, _Place] = {}
         # One frame of the host for each Move call and two for each level of a value.
@@ -113,9 +115,15 @@ class Machine:
             declarations.check(module)
             for index, one in enumerate(module.module.functions):
                 if one.code is not None:
-                    translate(module.function_at(index), self._costs, references=True)
+                    function = module.function_at(index)
+                    self._translated[function] = translate(function, self._costs, references=True)
         except RecursionError:
             raise TypeSizeError(module.place, "types that are less nested", "more") from None
+
+    def compile(self, module: LinkedModule) -> None:
+        """All functions of a module, so that no call has to wait for it. Raises LinkError."""
+        for index in range(len(module.module.functions)):
+            self._callable(module.function_at(index))
 
     def _callable(self, function: LinkedFunction) -> Callable[..., Any]:
         if function not in self._compiled:
@@ -124,7 +132,7 @@ class Machine:
         return self._compiled[function]
 
     def _compile(self, function: LinkedFunction) -> Callable[..., Any]:
-        made = translate(function, self._costs)
+        made = self._translated.pop(function, None) or translate(function, self._costs)
         names: dict[str, Any] = {}
         stubs = {f"F{index}": self._stub(names, f"F{index}", one) for index, one in enumerate(made.calls)}
         call, globals_ = made.compile(stubs)

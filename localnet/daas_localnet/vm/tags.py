@@ -27,15 +27,26 @@ VECTOR_TAG, STRUCT_TAG = 6, 7
 
 def type_tag(type_: Type) -> bytes:
     """BCS of the TypeTag."""
+    if type_.tag is None:
+        type_.tag = _type_tag(type_)
+    return type_.tag
+
+
+def _type_tag(type_: Type) -> bytes:
     if type_.kind is Kind.VECTOR:
         return bytes((VECTOR_TAG,)) + type_tag(type_.arguments[0])
     if type_.datatype is None:
         return bytes((LEAF_TAGS[type_.kind],))
-    return bytes((STRUCT_TAG,)) + struct_tag(type_)
+    return bytes((STRUCT_TAG,)) + _struct_tag(type_)
 
 
 def struct_tag(type_: Type) -> bytes:
     """BCS of the StructTag of a struct or enum."""
+    assert type_.datatype is not None
+    return type_tag(type_)[1:]
+
+
+def _struct_tag(type_: Type) -> bytes:
     datatype = type_.datatype
     assert datatype is not None
     names = encode_bytes(datatype.module.encode()) + encode_bytes(datatype.name.encode())

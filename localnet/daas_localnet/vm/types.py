@@ -85,7 +85,9 @@ class Datatype:
 class Type:
     """A type; immutable. `index`: of a type parameter. `closed`: holds no type parameter."""
 
-    __slots__ = ("_hash", "arguments", "closed", "codec", "datatype", "depth", "index", "kind", "nodes", "shallow")
+    __slots__ = (
+        "_hash", "arguments", "closed", "codec", "datatype", "depth", "index", "kind", "nodes", "shallow", "tag"
+    )  # fmt: skip
 
     def __init__(
         self, kind: Kind, arguments: tuple[Type, ...] = (), datatype: Datatype | None = None, index: int = 0
@@ -102,6 +104,7 @@ class Type:
         self._hash = hash((kind, datatype.key if datatype else None, index, arguments))
         self.codec: Any = None
         self.shallow: bool | None = None
+        self.tag: bytes | None = None
 
     def __hash__(self) -> int:
         return self._hash

@@ -1,0 +1,133 @@
+"""Connections of the gRPC server.
+
+Invariant: there are never more than `CONNECTIONS_MAX`; each holds a bounded number of bytes that the server has not
+read or the client has not taken, and one that does nothing, takes nothing or plays with the protocol is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Any
+
+from grpclib.config import Configuration
+from grpclib.protocol import H2Protocol
+from grpclib.server import Handler, Server
+from h2.events import Event, RequestReceived, StreamReset
+
+from .errors import StatusDetails
+from .limits import (
+    CONNECTIONS_MAX,
+    FIRST_BYTES_SECONDS,
+    RESETS_MAX,
+    STALL_SECONDS,
+    UNSENT_BYTES_MAX,
+    WINDOW_BYTES,
+)
+from .wire import Codec, Handlers
+
+log = logging.getLogger(__name__)
+
+
+class _Protocol(H2Protocol):
+    """One connection."""
+
+    def __init__(self, server: GrpcServer, handler: Handler, config: Configuration, h2_config: Any) -> None:
+        super().__init__(handler, config, h2_config)
+        self._server = server
+        self._transport: asyncio.Transport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._resets = 0
+        self._asked = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        super().connection_made(transport)
+        if len(self._server.connections) >= self._server.connections_max:
+            transport.abort()
+            return
+        self._server.connections.add(self)
+        self._later(FIRST_BYTES_SECONDS)
+
+    def data_received(self, data: bytes) -> None:
+        transport = self._transport
+        assert transport is not None
+        try:
+            events = self.connection.feed(data)
+        except Exception:
+            # h2 raises its own errors for what breaks the protocol, and others for what breaks h2.
+            self.processor.close("protocol error")
+            return
+        self.connection.flush()
+        for event in events:
+            if not self._take(event):
+                transport.abort()
+                return
+        self.connection.flush()
+        if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+            transport.abort()
+
+    def _take(self, event: Event) -> bool:
+        if isinstance(event, RequestReceived) and not self._asked:
+            self._asked = True
+            self._stop()
+        if isinstance(event, StreamReset):
+            self._resets += 1
+            if self._resets > RESETS_MAX:
+                return False
+        processors = getattr(self.processor, "processors", {})
+        if type(event) in processors:
+            try:
+                self.processor.process(event)
+            except Exception:
+                log.debug("a connection is closed", exc_info=True)
+                return False
+        return True
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._asked:
+            self._later(STALL_SECONDS)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._asked:
+            self._stop()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._stop()
+        self._server.connections.discard(self)
+        super().connection_lost(exc)
+
+    def end(self) -> None:
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _later(self, seconds: float) -> None:
+        self._stop()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self.end)
+
+    def _stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class GrpcServer(Server):
+    """grpclib's server with these connections."""
+
+    def __init__(self, handlers: Handlers, connections_max: int = CONNECTIONS_MAX) -> None:
+        config = Configuration(
+            http2_connection_window_size=WINDOW_BYTES,
+            http2_stream_window_size=WINDOW_BYTES,
+        )
+        super().__init__([handlers], codec=Codec(), status_details_codec=StatusDetails(), config=config)
+        self.connections: set[_Protocol] = set()
+        self.connections_max = connections_max
+
+    def _protocol_factory(self) -> H2Protocol:
+        self.__gc_step__()
+        handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
+        self._handlers.add(handler)
+        return _Protocol(self, handler, self._config, self._h2_config)
