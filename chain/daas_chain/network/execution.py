@@ -95,7 +95,7 @@ class Execution(Caller):
                 found = await self.transaction(asked, deadline=until)
                 if found.checkpoint is not None:
                     return found
-            except NotFoundError:
+            except (NotFoundError, TimedOutError):
                 pass
             wait = backoff.wait()
             if wait >= until.left:

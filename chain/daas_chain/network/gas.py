@@ -88,12 +88,25 @@ class GasCoins:
         self._network = network
         self._held: dict[bytes, _Held] = {}
         self._known = False
+        self._doubts = 0
+        """How often something has happened that only a reading can clear up."""
         self._waiting: set[asyncio.Future[None]] = set()
         self._reading = asyncio.Lock()
 
     async def refresh(self, deadline: Deadline | None = None) -> None:
         """Reads the address's coins. Those in use stay as they are; those in doubt return only with a new version."""
+        self._doubt()
+        await self._read(deadline)
+
+    def _doubt(self) -> None:
+        self._known, self._doubts = False, self._doubts + 1
+
+    async def _read(self, deadline: Deadline | None) -> None:
         async with self._reading:
+            # Whoever waited for another's reading needs none of its own.
+            if self._known:
+                return
+            doubts = self._doubts
             epoch = (await self._network.service(deadline)).epoch
             seen = {coin.reference.object_id: coin async for coin in self._network.coins(self.owner, deadline)}
             for object_id, coin in seen.items():
@@ -103,7 +116,7 @@ class GasCoins:
             for object_id in [*self._held]:
                 if object_id not in seen and self._held[object_id].state in (_State.FREE, _State.STALE):
                     del self._held[object_id]
-            self._known = True
+            self._known = doubts == self._doubts
         self._wake()
 
     def _wake(self) -> None:
@@ -149,25 +162,26 @@ class GasCoins:
         fresh = False
         while True:
             if not self._known:
-                await self.refresh(until)
+                await self._read(until)
                 fresh = True
             chosen = self._choose(minimum, wanted, exclude)
             if chosen:
                 for coin in chosen:
                     self._held[coin.reference.object_id].state = _State.IN_USE
                 return chosen
-            if not fresh:
-                self._known = False
+            unclear = self._sum(lambda one: one.state in (_State.IN_DOUBT, _State.STALE))
+            coming = self._sum(lambda one: one.state in (_State.IN_USE, _State.FREE), exclude)
+            if coming < minimum and not fresh:
+                self._doubt()
                 continue
-            in_use = self._sum(lambda one: one.state is _State.IN_USE)
-            available = in_use + self._sum(lambda one: one.state is _State.FREE, exclude)
-            if available < minimum and not self._sum(lambda one: one.state is _State.IN_DOUBT):
-                raise InsufficientGasError(self.owner, minimum, available)
-            await self._wait(until)
+            if coming < minimum and not unclear:
+                raise InsufficientGasError(self.owner, minimum, coming)
             fresh = False
+            if not await self._woken(until):
+                self._doubt()
 
-    async def _wait(self, until: Deadline) -> None:
-        """Until a coin comes back, or long enough for a reading to show something new."""
+    async def _woken(self, until: Deadline) -> bool:
+        """Waits until a coin comes back, or long enough for a reading to show something new."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.add(waiter)
         try:
@@ -177,8 +191,10 @@ class GasCoins:
             if until.left <= 0:
                 states = ", ".join(sorted({one.state.value for one in self._held.values()}))
                 raise CoinsBusyError(f"no coin of 0x{self.owner.hex()} is free ({states or 'none'})") from None
+            return False
         finally:
             self._waiting.discard(waiter)
+        return True
 
     def _sum(self, keep: Callable[[_Held], bool], exclude: frozenset[bytes] = frozenset()) -> int:
         return sum(one.coin.balance for object_id, one in self._held.items() if keep(one) and object_id not in exclude)
@@ -214,10 +230,10 @@ class GasCoins:
                 self._settle(coin, outcome, reservation.spent)
             elif reservation.doubtful:
                 held.state, held.expires_after = _State.IN_DOUBT, reservation.expires_after
-                self._known = False
+                self._doubt()
             elif reservation.stale:
                 held.state = _State.STALE
-                self._known = False
+                self._doubt()
             else:
                 held.state = _State.FREE
         if outcome is not None:
@@ -228,7 +244,8 @@ class GasCoins:
         object_id = coin.reference.object_id
         held = self._held[object_id]
         if not isinstance(outcome.effects, EffectsV2):
-            held.state, self._known = _State.STALE, False
+            held.state = _State.STALE
+            self._doubt()
             return
         change = dict(outcome.effects.changed_objects).get(object_id)
         match None if change is None else change.after:
@@ -236,9 +253,11 @@ class GasCoins:
                 reference = ObjectRef(object_id, outcome.effects.lamport_version, digest)
                 # Effects do not say a balance: what commands took from the coin only a reading shows.
                 self._held[object_id] = _Held(Coin(reference, coin.balance), _State.STALE if spent else _State.FREE)
-                self._known = self._known and not spent
+                if spent:
+                    self._doubt()
             case None:
-                held.state, self._known = _State.STALE, False
+                held.state = _State.STALE
+                self._doubt()
             case _:
                 del self._held[object_id]
 

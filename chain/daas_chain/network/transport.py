@@ -95,6 +95,11 @@ class _BoundedStream(Stream[Any, Any]):
     max_bytes = 0
     max_messages = 0
 
+    def _raise_for_content_type(self, headers_map: dict[str, str]) -> None:
+        # grpclib's own servers leave the type out when all they have to say is a status.
+        if "grpc-status" not in headers_map:
+            super()._raise_for_content_type(headers_map)
+
     async def recv_message(self) -> Any:
         if not self._recv_initial_metadata_done:
             await self.recv_initial_metadata()
@@ -128,7 +133,7 @@ class _Channel(Channel):
         return protocol
 
     def open(self, rpc: Rpc, request: Any, timeout: float | None) -> _BoundedStream:
-        no_metadata: MultiDict[str | bytes] = MultiDict()
+        no_metadata: Any = MultiDict()
         stream = _BoundedStream(
             self,
             rpc.route,
@@ -155,12 +160,13 @@ class _Channel(Channel):
 
 @contextmanager
 def _broken_is_no_cancellation() -> Iterator[None]:
-    """grpclib wakes whoever waits on a broken connection by cancelling the task, and leaves it marked so."""
+    """grpclib wakes whoever waits too long, or on a broken connection, by a cancellation that it then takes for its own;
+    the task stays marked as cancelled unless somebody takes that back."""
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
         yield
-    except StreamTerminatedError:
+    except (StreamTerminatedError, TimeoutError):
         while task is not None and task.cancelling() > before:
             task.uncancel()
         raise
