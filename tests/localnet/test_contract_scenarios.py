@@ -30,7 +30,9 @@ ERRORS_MIN = 110
 """Of the contract's, by module and name, that scenarios end in."""
 LIES_EACH = 4
 """About one step of each scenario."""
-ONLY_AFTER_AN_UPGRADE = {f"{module}::migrate" for module in ("cluster", "stake", "worker_registry", "enclave", "governance")}
+ONLY_AFTER_AN_UPGRADE = {
+    f"{module}::migrate" for module in ("cluster", "stake", "worker_registry", "enclave", "governance")
+}
 """No newer version is compiled here: that each refuses is a scenario, that it succeeds is a test of Move."""
 
 

@@ -265,7 +265,9 @@ class Play(LedgerWorld):
         assert outcome.succeeded, outcome.reason
         self.package = next(one.object_id for one in outcome.batch.written if one.package is not None)
         self.code = self.package
-        initialised = tuple(one.name for one in modules if "init" in machine().world.module(DAAS, one.name).function_names)
+        initialised = tuple(
+            one.name for one in modules if "init" in machine().world.module(DAAS, one.name).function_names
+        )
         self._note(ADMIN, (Publish(self.package, initialised), Give(Result(0, 0), ADMIN)), outcome, {})
 
     def _go_on(self, before: Play) -> None:
@@ -321,7 +323,9 @@ class Play(LedgerWorld):
             one.object_id
             for command in draft.commands
             if isinstance(command, Call)
-            for type_, one in zip(function_of(command.package, command.function).parameters, command.arguments, strict=False)
+            for type_, one in zip(
+                function_of(command.package, command.function).parameters, command.arguments, strict=False
+            )
             if isinstance(one, Held) and type_.kind is not Kind.REFERENCE
         }
 

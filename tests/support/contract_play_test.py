@@ -110,10 +110,7 @@ def module(name: str, package: bytes, plays: Sequence[Told], wrong: Sequence[Ste
     false = set()
     for number, lie in enumerate(wrong):
         play, index = next(
-            (play, index)
-            for play in plays
-            for index, step in enumerate(play.steps)
-            if step.digest == lie.digest
+            (play, index) for play in plays for index, step in enumerate(play.steps) if step.digest == lie.digest
         )
         true = [f"{play.name}_{at}" for at, step in enumerate(play.steps[:index]) if step.failure is None]
         name_of_lie = f"lie_{number}"
@@ -333,7 +330,9 @@ def _inputs(commands: Iterable[Command]) -> list[Held]:
 
 
 def _is_context(type_: Type) -> bool:
-    return type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
+    return (
+        type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
+    )
 
 
 def _expression(argument: Argument, inputs: Sequence[Held]) -> str:

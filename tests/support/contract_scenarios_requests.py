@@ -207,7 +207,9 @@ def records_are_pruned_after_their_time(stage: Stage) -> None:
 # Workers.
 
 
-def _token(stage: Stage, node: str = "worker-1", *, key: bytes = b"\x77" * 32, seed: int = 1, after: int = 0) -> SignedMessage:
+def _token(
+    stage: Stage, node: str = "worker-1", *, key: bytes = b"\x77" * 32, seed: int = 1, after: int = 0
+) -> SignedMessage:
     said = JoinToken(stage.enclave_id, boot_id(1), stage.cluster_id, node, key, b"ciphertext")
     return signed(Intent.JOIN_TOKEN, said.to_bcs(), seed=seed, timestamp_ms=stage.clock_ms + after)
 

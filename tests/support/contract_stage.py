@@ -105,9 +105,7 @@ class Stage(Play):
     # Cluster.
 
     def pcrs(self, draft: Draft, fill: int) -> Result:
-        made = [
-            draft.call("pcr::new", number(index, 8), octets(bytes([fill + index]) * 48)) for index in range(3)
-        ]
+        made = [draft.call("pcr::new", number(index, 8), octets(bytes([fill + index]) * 48)) for index in range(3)]
         return draft.vector(self.tag("pcr", "Pcr"), made)
 
     def create(self, sender: bytes = ADMIN, name: str = "test") -> Draft:
@@ -158,7 +156,9 @@ class Stage(Play):
         draft = self.by(ADMIN)
         listed = many("std::string::String", [text(one) for one in grants])
         until = number(self.clock_ms + life_ms)
-        draft.call("access::issue", self.cluster, self.admin, who(owner), listed, octets(sha(b"commitment")), until, CLOCK)
+        draft.call(
+            "access::issue", self.cluster, self.admin, who(owner), listed, octets(sha(b"commitment")), until, CLOCK
+        )
         return draft
 
     # Stakes.
@@ -322,9 +322,7 @@ class Stage(Play):
         draft = self.by(STRANGER)
         ids = many("vector<u8>", [octets(request_id(one)) for one in numbers])
         given = many("vector<u8>", [octets(one) for one in deliveries or [b""] * len(numbers)])
-        draft.calls(
-            "mailbox::store_k8s_response", self.enclave, self.cluster, ids, given, *_message(message), CLOCK
-        )
+        draft.calls("mailbox::store_k8s_response", self.enclave, self.cluster, ids, given, *_message(message), CLOCK)
         return draft
 
     def expire(self, of: int) -> Draft:
@@ -349,7 +347,9 @@ class Stage(Play):
 
     # Workers.
 
-    def join(self, node: str = "worker-1", amount: int = SUI_MIST, by: bytes = USER, key: bytes = b"\x77" * 32) -> Draft:
+    def join(
+        self, node: str = "worker-1", amount: int = SUI_MIST, by: bytes = USER, key: bytes = b"\x77" * 32
+    ) -> Draft:
         draft = self.by(by)
         keys = (octets(sha(b"join")), octets(key), octets(PUBLIC_KEYS[2]))
         draft.calls(
