@@ -5,18 +5,20 @@ from __future__ import annotations
 import http.server
 import json
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from daas_chain.light.committee import Committee
+from daas_chain.network.client import Network
+from daas_chain.network.endpoint import Endpoint
+from daas_chain.sui import base58
 from support.daas_command import Daas
-from support.move_world import built
+from support.localnet_process import localnet
 
 ADDRESS = "0x" + "5a" * 32
 START_SECONDS = 60
@@ -27,28 +29,10 @@ def daas(tmp_path: Path) -> Daas:
     return Daas(tmp_path / "home")
 
 
-@contextmanager
-def network(*arguments: str) -> Iterator[tuple[subprocess.Popen[str], dict[str, Any]]]:
-    """The process and what it printed."""
-    built()
-    command = [sys.executable, "-m", "daas_cli.main", "localnet", "run", "--json", "--port", "0", "--faucet-port", "0"]
-    with subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
-        try:
-            assert child.stdout is not None
-            lines = []
-            for line in child.stdout:
-                lines.append(line)
-                if line == "}\n":
-                    break
-            yield child, json.loads("".join(lines))
-        finally:
-            child.kill()
-
-
 @pytest.fixture(scope="module")
 def running() -> Iterator[dict[str, Any]]:
-    with network() as (_, known):
-        yield known
+    with localnet() as network:
+        yield network.known
 
 
 def test_it_says_where_it_is_and_what_it_trusts(running: dict[str, Any]) -> None:
@@ -57,6 +41,16 @@ def test_it_says_where_it_is_and_what_it_trusts(running: dict[str, Any]) -> None
     assert running["validators"] == 4
     assert len(bytes.fromhex(running["committee_anchor"])) == 32
     assert running["data"] is None
+
+
+async def test_our_client_reaches_the_network_that_it_names(running: dict[str, Any]) -> None:
+    async with await Network.open(Endpoint.parse(running["rpc"]), base58.decode(running["chain_id"])) as network:
+        first = await network.epoch(0, committee=True)
+        assert first.committee is not None
+        assert Committee.from_record(first.committee).anchor.hex() == running["committee_anchor"]
+        async with aclosing(network.subscribe()) as received:
+            one = await anext(received)
+        assert one.sequence_number > 0
 
 
 def test_the_faucet_gives_coins_that_are_on_the_network(daas: Daas, running: dict[str, Any]) -> None:
@@ -72,8 +66,9 @@ def test_the_faucet_gives_coins_that_are_on_the_network(daas: Daas, running: dic
 def test_a_network_ends_in_order_and_goes_on_where_it_was(tmp_path: Path) -> None:
     known = []
     for _ in range(2):
-        with network("--data", str(tmp_path / "net")) as (child, one):
-            known.append(one)
+        with localnet("--data", str(tmp_path / "net")) as network:
+            child = network.process
+            known.append(network.known)
             child.send_signal(signal.SIGTERM)
             assert child.wait(START_SECONDS) == 0
             assert child.stderr is not None
@@ -85,7 +80,8 @@ def test_a_network_ends_in_order_and_goes_on_where_it_was(tmp_path: Path) -> Non
 
 def test_a_folder_in_use_a_taken_port_and_other_settings_end_with_the_next_step(daas: Daas, tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "net"))
-    with network(*data) as (child, known):
+    with localnet(*data) as network:
+        child, known = network.process, network.known
         used = daas("localnet", "run", *data)
         assert (used.returncode, used.stdout) == (2, "")
         assert "another network running on it; stop that one" in used.stderr

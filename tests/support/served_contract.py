@@ -18,6 +18,8 @@ from daas_chain.calls.clusters import Administered, NewCluster
 from daas_chain.calls.requests import Command
 from daas_chain.calls.slots import Slot, Statement
 from daas_chain.contract import Contract
+from daas_chain.events_mailbox import K8sAPIRequest
+from daas_chain.heads import Event
 from daas_chain.network.client import Network
 from daas_chain.network.failure import AbortBook
 from daas_chain.network.gas import GasCoins
@@ -27,6 +29,7 @@ from daas_chain.sui.builder import GAS, Builder
 from daas_chain.sui.effects import EffectsV2, IdOperation, PackageWrite
 from daas_chain.sui.objects import MoveObject, type_of
 from daas_chain.sui.signing import Ed25519Signer
+from daas_chain.type_tags import decode_event
 from daas_protocol.binding import EnclaveBinding
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, sign
@@ -218,6 +221,15 @@ class ServedContract:
         commands = Builder()
         requests.execute(self.contract, commands, self.slot, one.token, asked)
         return commands
+
+    def number_of(self, outcome: Executed) -> int:
+        """In the mailbox, of the one request of a transaction."""
+        package = {self.contract.original}
+        for one in outcome.events:
+            event = decode_event(str(one.type), one.contents, package)
+            if isinstance(event, Event) and isinstance(event.body, K8sAPIRequest):
+                return event.body.mailbox_seq
+        raise LookupError("the transaction has made no request")
 
     def settling(self, one: Party, asked: Sequence[tuple[int, Command]]) -> Builder:
         """Receipts for requests by their numbers in the mailbox, in one message."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 from grpclib.config import Configuration
 from grpclib.protocol import H2Protocol
@@ -41,7 +41,8 @@ class _Protocol(H2Protocol):
         self._asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        # uvloop's transports are no subclasses of asyncio's.
+        transport = cast(asyncio.Transport, transport)
         self._transport = transport
         super().connection_made(transport)
         if len(self._server.connections) >= self._server.connections_max:
