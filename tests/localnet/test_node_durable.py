@@ -80,6 +80,7 @@ for left in range(1, 11):
         if os.fork() == 0:
             scenario(folder / f"{left}-{place}", left, place)
             os._exit(0)
+    for _ in range(2):
         os.wait()
 """
 # Runs until it is killed, and says what it has acknowledged.
