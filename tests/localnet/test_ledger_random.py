@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from daas_chain.sui import transaction as tx
+from daas_chain.sui.effects import EFFECTS
 from daas_chain.sui.status import Failure, FailureKind
 from daas_chain.sui.types import AddressOwner
 from daas_localnet.ledger.errors import InputError
@@ -117,6 +119,46 @@ def test_random_programs_break_no_rule() -> None:
     assert seen["SUCCESS"] > count // 10, seen
     assert len(seen) >= 8, seen
     assert {"MoveCall", "SplitCoins", "MergeCoins", "TransferObjects", "MakeMoveVec"} <= set(used)
+
+
+def inspect(seed: int, count: int) -> Counter[str]:
+    """Simulations without checks, of programs with forged objects and unused values."""
+    some = random.Random(seed)
+    world = ContractWorld()
+    functions = Functions(world, references=True)
+    before = {one.object_id: one for one in world.store}
+    seen: Counter[str] = Counter()
+    for _ in range(count):
+        program = Program(world, functions, some, some.choice(PEOPLE))
+        program.anything = True
+        program.inputs(tuple(before.values()), (*PEOPLE, FAUCET), bytes(32))
+        for _ in range(some.randint(1, 8)):
+            program.step()
+        data = world.data(program.block, program.sender, budget=some.choice((0, *[BUDGET] * 9)))
+        data = replace(data, gas=replace(data.gas, payment=()))
+        try:
+            outcome = world.ledger.simulate(data, checks=False)
+        except InputError as problem:
+            seen[problem.check] += 1
+            continue
+        assert EFFECTS.decode(EFFECTS.encode(outcome.effects)) == outcome.effects
+        assert len(outcome.outputs) == (len(program.block.commands) if outcome.succeeded else 0)
+        status = outcome.effects.status
+        seen[status.kind.name if isinstance(status, Failure) else "SUCCESS"] += 1
+    assert {one.object_id: one for one in world.store} == before
+    return seen
+
+
+def test_simulations_without_checks_end_and_change_nothing() -> None:
+    seen = inspect(31, 150)
+    assert seen["SUCCESS"] > 10, seen
+    assert len(seen) >= 5, seen
+
+
+@pytest.mark.e2e
+def test_many_simulations_without_checks_end_and_change_nothing() -> None:
+    seen = inspect(32, 3_000)
+    assert seen["SUCCESS"] > 200, seen
 
 
 @pytest.mark.e2e

@@ -26,7 +26,7 @@ from daas_localnet.ledger.objects import Stored, any_tag_of
 from daas_localnet.ledger.packages import packages_of
 from daas_localnet.ledger.ptb import is_context
 from daas_localnet.vm.errors import Signal
-from daas_localnet.vm.types import WIDTHS, Type, abilities, substitute, vector
+from daas_localnet.vm.types import WIDTHS, Type, abilities, field_types, substitute, vector
 from daas_localnet.vm.world import LinkedFunction
 from daas_protocol.bcs import encode_bytes, encode_uleb
 
@@ -63,8 +63,10 @@ KEPT = 24
 class Functions:
     """What may be called: all public functions of the contract and of some modules of the framework."""
 
-    def __init__(self, world: ContractWorld, more: Sequence[bytes] = ()) -> None:
+    def __init__(self, world: ContractWorld, more: Sequence[bytes] = (), *, references: bool = False) -> None:
+        """`references`: also those that return references, and private ones."""
         packages = world.ledger.packages
+        self.references = references
         self.machine = packages.machine(packages.closure((world.package, *more), (STD, SUI)))
         self.framework: list[tuple[bytes, LinkedFunction]] = []
         self.contract: list[tuple[bytes, LinkedFunction]] = []
@@ -87,7 +89,8 @@ class Functions:
         return [
             (storage, one)
             for one in found
-            if (one.definition.visibility is Visibility.PUBLIC and not any(type_.reference for type_ in one.returns))
+            if self.references
+            or (one.definition.visibility is Visibility.PUBLIC and not any(type_.reference for type_ in one.returns))
             or one.definition.entry
             or (one.name == "init" and name == "stake")
         ]
@@ -114,6 +117,9 @@ class Program:
         self.shared: set[tx.Argument] = set()
         self.people: tuple[bytes, ...] = ()
         self.ids: tuple[bytes, ...] = ()
+        self.anything = False
+        """Pure arguments of any type, for simulations without checks."""
+        self.depth: list[Type] = []
 
     def type(self, tag: TypeTag) -> Type:
         return self.packages.type(self.linked, tag)
@@ -192,6 +198,8 @@ class Program:
                 return None if None in items else encode_uleb(len(items)) + b"".join(one or b"" for one in items)
         if type_.datatype is None:
             return None
+        if self.anything:
+            return self.forged(type_)
         match type_.datatype.key:
             case (_, "string" | "ascii", "String"):
                 return encode_bytes(some.choice((b"", b"a", b"*:*", b"create", b"configmaps")))
@@ -201,6 +209,20 @@ class Program:
                 inner = self.pure(type_.arguments[0])
                 return None if inner is None else some.choice((b"\0", b"\1" + inner))
         return None
+
+    def forged(self, type_: Type) -> bytes | None:
+        """Bytes of a struct or an enum, with the ids of real objects inside."""
+        assert type_.datatype is not None
+        if type_.nodes > 20 or len(self.depth) > 6:
+            return None
+        self.depth.append(type_)
+        variant = self.some.randrange(len(type_.datatype.fields()))
+        parts = [self.pure(one) for one in field_types(type_, variant)]
+        self.depth.pop()
+        if None in parts:
+            return None
+        tag = encode_uleb(variant) if type_.datatype.is_enum else b""
+        return tag + b"".join(one or b"" for one in parts)
 
     def pick(self, wanted: Type, *, taken: bool, mutable: bool = True) -> tx.Argument | None:
         """Something of this type; None when there is nothing."""

@@ -34,6 +34,7 @@ from . import gas
 from .changes import Changes, only_gas
 from .ended import Ended, ended_record
 from .inputs import Checked
+from .limits import EFFECTS_BYTES_MAX
 from .objects import Stored, stored
 from .simulation import CommandOutput
 from .store import Batch
@@ -58,6 +59,10 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         return isinstance(self.effects.status, Success)
+
+
+CHANGES_UNCHECKED = 2_000
+"""So many changes (of 200 bytes at most) and as many dependencies are below the limit of effects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +94,11 @@ def settle(
         paid = _everything(checked, changes)
     happened = tuple(events)
     effects = _effects(checked, changes, paid, status, happened, epoch)
+    if len(effects.changed_objects) > CHANGES_UNCHECKED and isinstance(status, Success):
+        size = len(EFFECTS.encode(effects))
+        if size > EFFECTS_BYTES_MAX:
+            failure = Failure((FailureKind.EFFECTS_TOO_LARGE, (size, EFFECTS_BYTES_MAX)), None)
+            return settle(checked, only_gas(checked), failure, units, (), epoch, f"effects of {size} bytes")
     removed = tuple(id_ for id_ in changes.before if id_ not in changes.drafts)
     records = tuple(
         ended_record(id_, Ended(owner.initial_version, checked.lamport, checked.digest))
