@@ -15,11 +15,11 @@ from daas_chain.bytecode_types import Kind, Visibility
 from daas_cli import move_tool
 from daas_cli.move_compiler import Bundled
 from daas_cli.output import Progress
-from support import contract_play_test, contract_scenarios, contract_scenarios_requests
-from support.contract_play import Call, Step
+from support import contract_play_test
 from support.contract_play_test import Told
-from support.contract_scenarios import SCENARIOS
+from support.contract_scenarios_requests import SCENARIOS
 from support.contract_stage import FEE, USER, Stage, serving
+from support.contract_steps import Call, Step
 from support.move_package import need_compiler
 from support.move_world import DAAS, built, machine
 
@@ -30,7 +30,8 @@ ERRORS_MIN = 110
 """Of the contract's, by module and name, that scenarios end in."""
 LIES_EACH = 4
 """About one step of each scenario."""
-ONLY_AFTER_AN_UPGRADE = {f"{module}::migrate" for module in ("cluster", "stake", "worker_registry", "enclave", "governance")}
+VERSIONED = ("cluster", "stake", "worker_registry", "enclave", "governance")
+ONLY_AFTER_AN_UPGRADE = {f"{module}::migrate" for module in VERSIONED}
 """No newer version is compiled here: that each refuses is a scenario, that it succeeds is a test of Move."""
 
 
@@ -54,7 +55,9 @@ def test_a_scenario_ends_as_it_says(name: str) -> None:
     assert steps
     for step in steps:
         assert step.observations > 0
-        assert (step.failure is None) or not (step.events or step.written or step.deleted or step.wrapped)
+        assert (step.failure is None) or not (
+            step.events or step.written or step.deleted or step.wrapped or step.records
+        )
 
 
 def test_scenarios_use_every_function_that_changes_something() -> None:
@@ -92,7 +95,7 @@ def test_a_wrong_expectation_is_seen_in_our_ledger() -> None:
         stage.submit(1).fails("EDuplicateRequest")
     with pytest.raises(AssertionError, match="EDuplicateRequest"):
         stage.submit(1).runs()
-    with pytest.raises(AssertionError, match="expected EFeeTooLow, got .*EPaymentTooSmall"):
+    with pytest.raises(AssertionError, match=r"expected EFeeTooLow, got .*EPaymentTooSmall"):
         stage.submit(2, paid=FEE - 1).fails("EFeeTooLow")
 
 
@@ -134,6 +137,7 @@ def test_the_real_test_vm_agrees_with_our_ledger_on_every_scenario() -> None:
         events=sum(len(step.events) for step in steps),
         objects=sum(len(step.written) for step in steps),
         gone=sum(len(step.deleted) + len(step.wrapped) for step in steps),
+        records=sum(len(step.records) + len(step.dropped) for step in steps),
     )
     print(f"{len(plays)} scenarios, {len(steps)} transactions, {sum(step.observations for step in steps)} observations")
     print(f"{dict(compared)}; {len(false)} wrong ones refused")
@@ -156,6 +160,3 @@ def test_every_lie_is_one() -> None:
     assert changed == {"failure": 1, "events": 2, "written": 2 * len(step.written)}
     assert sum((lie.deleted, lie.wrapped) != (step.deleted, step.wrapped) for lie in lies) >= 2
     assert replace(step, failure=contract_play_test.ELSEWHERE[0]) in lies
-
-
-assert contract_scenarios.SCENARIOS is contract_scenarios_requests.SCENARIOS

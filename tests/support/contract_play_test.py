@@ -1,9 +1,9 @@
 """Plays of transactions as tests of Move, for the real test VM to judge.
 
 Invariant: nothing is left to that VM but to agree: every transaction has the digest, sender, epoch and time that it had
-in our ledger, so the ids that it makes, and heads of chains over them, are the same, and events and objects are compared
-as whole BCS. What a transaction needs is taken by id from the inventory of `sui::test_scenario`; what it leaves behind
-is looked for there. Children of objects (records in tables) are not compared: no test of Move can take them.
+in our ledger, so the ids that it makes, and heads of chains over them, are the same, and events and objects are
+compared as whole BCS. What a transaction needs is taken by id from the inventory of `sui::test_scenario`; what is left
+is looked for there, and records in tables are looked at as `contract_records` says.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from daas_chain.bytecode_types import Kind
 from daas_chain.sui.types import AddressOwner, ImmutableOwner, Owner, Primitive, SharedOwner, TypeTag, VectorTag
 from daas_localnet.vm.types import Type
 
-from .contract_play import (
+from .contract_play import function_of
+from .contract_records import absent, present
+from .contract_steps import (
     Argument,
     Attest,
     Call,
@@ -32,7 +34,6 @@ from .contract_play import (
     Step,
     Upgrade,
     Value,
-    function_of,
 )
 from .ledger_world import STD, SUI
 from .move_unit_tests import FOLDER
@@ -110,10 +111,7 @@ def module(name: str, package: bytes, plays: Sequence[Told], wrong: Sequence[Ste
     false = set()
     for number, lie in enumerate(wrong):
         play, index = next(
-            (play, index)
-            for play in plays
-            for index, step in enumerate(play.steps)
-            if step.digest == lie.digest
+            (play, index) for play in plays for index, step in enumerate(play.steps) if step.digest == lie.digest
         )
         true = [f"{play.name}_{at}" for at, step in enumerate(play.steps[:index]) if step.failure is None]
         name_of_lie = f"lie_{number}"
@@ -143,6 +141,9 @@ def lies(step: Step) -> Iterator[Step]:
         if isinstance(one.owner, AddressOwner):
             yield replace(step, deleted=(*step.deleted, one))
             yield replace(step, wrapped=(*step.wrapped, one))
+    for index, record in enumerate(step.records):
+        other_record = replace(record, value=_changed(record.value))
+        yield replace(step, records=(*step.records[:index], other_record, *step.records[index + 1 :]))
     if step.deleted:
         yield replace(step, deleted=(), wrapped=step.deleted)
     if step.wrapped:
@@ -207,8 +208,12 @@ class _Writer:
             lines += self._events(step)
             lines += [f"    let effects = s.next_tx(@0x{step.sender.hex()});"]
             lines += [f"    {self._check(f'effects.num_user_events() == {len(step.events)}')}"]
+            records: dict[str, list[str]] = {}
+            for holder, condition in self._records(step):
+                records.setdefault(holder, []).append(condition)
             for seen in step.written:
-                lines += self._seen(seen, fakes)
+                lines += self._seen(seen, fakes, records.pop(seen.type.name, []))
+            assert not records, f"nothing that holds records is written: {records}"
             for seen in (*step.deleted, *step.wrapped):
                 lines.append(self._gone(seen, wrapped=seen in step.wrapped))
         else:
@@ -292,15 +297,21 @@ class _Writer:
                 lines.append(f"    {self._check(f'bcs::to_bytes(&found[{index}]) == {_bytes(one)}')}")
         return lines
 
-    def _seen(self, one: Seen, fakes: dict[bytes, bytes]) -> list[str]:
+    def _seen(self, one: Seen, fakes: dict[bytes, bytes], conditions: Iterable[str]) -> list[str]:
+        """`conditions`: about what it holds."""
         contents = one.contents
         for real, fake in fakes.items():
             contents = contents.replace(real, fake)
         return [
-            f"    let left = {self._take(one.object_id, one.owner, self._type(one.type))};",
-            f"    {self._check(f'bcs::to_bytes(&left) == {_bytes(contents)}')}",
-            f"    {_put_back('left', one.owner)};",
+            f"    let holder = {self._take(one.object_id, one.owner, self._type(one.type))};",
+            f"    {self._check(f'bcs::to_bytes(&holder) == {_bytes(contents)}')}",
+            *(f"    {self._check(condition)}" for condition in conditions if condition),
+            f"    {_put_back('holder', one.owner)};",
         ]
+
+    def _records(self, step: Step) -> Iterator[tuple[str, str]]:
+        yield from map(present, step.records)
+        yield from (absent(one, step.sender) for one in step.dropped)
 
     def _gone(self, one: Seen, *, wrapped: bool) -> str:
         """The test VM calls what is inside of another object deleted, but still in the hands of the test."""
@@ -333,7 +344,8 @@ def _inputs(commands: Iterable[Command]) -> list[Held]:
 
 
 def _is_context(type_: Type) -> bool:
-    return type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
+    datatype = type_.arguments[0].datatype if type_.reference else None
+    return datatype is not None and datatype.name == "TxContext"
 
 
 def _expression(argument: Argument, inputs: Sequence[Held]) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from daas_protocol.intents import Drain, Handoff
 from daas_protocol.receipt import Intent
 
-from .contract_play import Argument, Draft, Upgrade, flag, id_of, number, octets, upgrade_digest, who
+from .contract_play import Draft, upgrade_digest
 from .contract_stage import (
     ADMIN,
     ANCHOR,
@@ -25,6 +25,7 @@ from .contract_stage import (
     default_params,
     sha,
 )
+from .contract_steps import Argument, Upgrade, flag, id_of, number, octets, who
 from .ledger_world import SUI
 from .move_signing import boot_id, signed
 

@@ -8,7 +8,7 @@ from daas_protocol.intents import JoinToken, Snapshot, WorkerStatement, WorkerSt
 from daas_protocol.log import MerkleTree, TreeHead
 from daas_protocol.receipt import Intent, Receipt, SignedMessage, leaf_hash
 
-from .contract_play import Draft, many, number, octets, text, who
+from .contract_play import Draft
 from .contract_scenarios import HOUR, SCENARIOS, scenario
 from .contract_stage import (
     CLOCK,
@@ -22,7 +22,10 @@ from .contract_stage import (
     evidence,
     sha,
 )
+from .contract_steps import many, number, octets, text, who
 from .move_signing import boot_id, request_digest, signed
+
+__all__ = ["SCENARIOS"]
 
 CLOSES_MS = 210_000
 """Deadline and grace of a request."""
@@ -207,7 +210,12 @@ def records_are_pruned_after_their_time(stage: Stage) -> None:
 # Workers.
 
 
-def _token(stage: Stage, node: str = "worker-1", *, key: bytes = b"\x77" * 32, seed: int = 1, after: int = 0) -> SignedMessage:
+WORKER_KEY = b"\x77" * 32
+
+
+def _token(
+    stage: Stage, node: str = "worker-1", *, key: bytes = WORKER_KEY, seed: int = 1, after: int = 0
+) -> SignedMessage:
     said = JoinToken(stage.enclave_id, boot_id(1), stage.cluster_id, node, key, b"ciphertext")
     return signed(Intent.JOIN_TOKEN, said.to_bcs(), seed=seed, timestamp_ms=stage.clock_ms + after)
 

@@ -1,6 +1,6 @@
 """The contract's people and what they do, as transactions of a play.
 
-Invariant: every method is one transaction and returns it as a draft, for the caller to say how it ends (`runs`, `fails`).
+Invariant: a method is one transaction and returns it as a draft, for the caller to say how it ends: `runs` or `fails`.
 """
 
 from __future__ import annotations
@@ -13,26 +13,8 @@ from daas_protocol.binding import EnclaveBinding
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, SignedMessage
 
-from .contract_play import (
-    COIN,
-    PEOPLE,
-    STRANGER,
-    WORKER,
-    Attest,
-    Clock,
-    Draft,
-    Held,
-    Play,
-    Result,
-    Value,
-    flag,
-    id_of,
-    many,
-    number,
-    octets,
-    text,
-    who,
-)
+from .contract_play import COIN, PEOPLE, STRANGER, WORKER, Draft, Play
+from .contract_steps import Attest, Clock, Held, Result, Value, flag, id_of, many, number, octets, text, who
 from .move_golden_events import PARAMS, PUBLIC_KEYS
 from .move_signing import boot_id, receipt, request_digest, request_id, signed
 from .move_world import ADMIN, FEE, OPERATOR, USER
@@ -48,11 +30,11 @@ def sha(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-ANCHOR = sha(b"anchor")
+ANCHOR, COMMITMENT = sha(b"anchor"), sha(b"commitment")
 
 
 class Stage(Play):
-    """`clusters`: how many there are; names of objects are those of the first."""
+    """The cluster and slot of `serving`; a scenario may make more."""
 
     cluster_id: bytes
     enclave_id: bytes
@@ -105,9 +87,7 @@ class Stage(Play):
     # Cluster.
 
     def pcrs(self, draft: Draft, fill: int) -> Result:
-        made = [
-            draft.call("pcr::new", number(index, 8), octets(bytes([fill + index]) * 48)) for index in range(3)
-        ]
+        made = [draft.call("pcr::new", number(index, 8), octets(bytes([fill + index]) * 48)) for index in range(3)]
         return draft.vector(self.tag("pcr", "Pcr"), made)
 
     def create(self, sender: bytes = ADMIN, name: str = "test") -> Draft:
@@ -158,7 +138,8 @@ class Stage(Play):
         draft = self.by(ADMIN)
         listed = many("std::string::String", [text(one) for one in grants])
         until = number(self.clock_ms + life_ms)
-        draft.call("access::issue", self.cluster, self.admin, who(owner), listed, octets(sha(b"commitment")), until, CLOCK)
+        of = (self.cluster, self.admin, who(owner))
+        draft.call("access::issue", *of, listed, octets(COMMITMENT), until, CLOCK)
         return draft
 
     # Stakes.
@@ -322,9 +303,7 @@ class Stage(Play):
         draft = self.by(STRANGER)
         ids = many("vector<u8>", [octets(request_id(one)) for one in numbers])
         given = many("vector<u8>", [octets(one) for one in deliveries or [b""] * len(numbers)])
-        draft.calls(
-            "mailbox::store_k8s_response", self.enclave, self.cluster, ids, given, *_message(message), CLOCK
-        )
+        draft.calls("mailbox::store_k8s_response", self.enclave, self.cluster, ids, given, *_message(message), CLOCK)
         return draft
 
     def expire(self, of: int) -> Draft:
@@ -349,7 +328,9 @@ class Stage(Play):
 
     # Workers.
 
-    def join(self, node: str = "worker-1", amount: int = SUI_MIST, by: bytes = USER, key: bytes = b"\x77" * 32) -> Draft:
+    def join(
+        self, node: str = "worker-1", amount: int = SUI_MIST, by: bytes = USER, key: bytes = b"\x77" * 32
+    ) -> Draft:
         draft = self.by(by)
         keys = (octets(sha(b"join")), octets(key), octets(PUBLIC_KEYS[2]))
         draft.calls(
