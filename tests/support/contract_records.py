@@ -6,6 +6,7 @@ of Move can take no child of an object, so the package's own functions show it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .contract_steps import UNSEEN, Record
@@ -60,7 +61,7 @@ def absent(record: Record, sender: bytes) -> tuple[str, str]:
 
 def _filled(look: str, record: Record) -> str:
     name = record.name
-    known = {
+    known: dict[str, Callable[[], str]] = {
         "{request}": lambda: f"daas::queue::key({_address(name[0])}, {_bytes(name[1])})",
         "{bytes}": lambda: _bytes(name),
         "{id}": lambda: _id(name[0][0]),

@@ -6,7 +6,7 @@ Invariant: a method is one transaction and returns it as a draft, for the caller
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from daas_attestation.simulated import SimulatedNsm
 from daas_protocol.binding import EnclaveBinding
@@ -22,7 +22,9 @@ from .move_world import ADMIN, FEE, OPERATOR, USER
 __all__ = ["ADMIN", "COIN", "FEE", "OPERATOR", "PEOPLE", "STRANGER", "USER", "WORKER", "Stage"]
 
 SUI_MIST = 10**9
-DAY = 86_400_000
+DAY, HOUR = 86_400_000, 3_600_000
+CLOSES_MS = 210_000
+"""Deadline and grace of a request, from when it is made."""
 CLOCK = Clock()
 
 
@@ -31,6 +33,14 @@ def sha(data: bytes) -> bytes:
 
 
 ANCHOR, COMMITMENT = sha(b"anchor"), sha(b"commitment")
+
+
+class Scenarios(dict[str, "Scenario"]):
+    """By name. A scenario begins where `serving` ends."""
+
+    def add(self, function: Scenario) -> Scenario:
+        self[function.__name__] = function
+        return function
 
 
 class Stage(Play):
@@ -370,6 +380,9 @@ class Stage(Play):
         draft = self.by(STRANGER)
         draft.calls(f"slashing::{function}", self.enclave, self.cluster, self.pool, *arguments)
         return draft
+
+
+Scenario = Callable[[Stage], None]
 
 
 def _message(message: SignedMessage) -> tuple[Value, Value]:
