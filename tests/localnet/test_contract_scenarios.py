@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import pytest
 
@@ -15,14 +17,33 @@ from daas_chain.bytecode_types import Kind, Visibility
 from daas_cli import move_tool
 from daas_cli.move_compiler import Bundled
 from daas_cli.output import Progress
-from support import contract_play_test, contract_scenarios, contract_scenarios_requests
-from support.contract_play import Call, Step
+from daas_localnet.ledger.packages import Packages
+from daas_localnet.vm.natives import NATIVES
+from daas_localnet.vm.runtime import Owner, OwnerKind
+from support import (
+    contract_lies,
+    contract_play_test,
+    contract_scenarios_cluster,
+    contract_scenarios_evidence,
+    contract_scenarios_people,
+    contract_scenarios_requests,
+    contract_scenarios_slot,
+    contract_scenarios_workers,
+)
 from support.contract_play_test import Told
-from support.contract_scenarios import SCENARIOS
-from support.contract_stage import FEE, USER, Stage, serving
+from support.contract_stage import FEE, OPERATOR, STRANGER, USER, Stage, serving
+from support.contract_steps import Call, Step
 from support.move_package import need_compiler
 from support.move_world import DAAS, built, machine
 
+SCENARIOS = {
+    **contract_scenarios_cluster.SCENARIOS,
+    **contract_scenarios_people.SCENARIOS,
+    **contract_scenarios_slot.SCENARIOS,
+    **contract_scenarios_requests.SCENARIOS,
+    **contract_scenarios_workers.SCENARIOS,
+    **contract_scenarios_evidence.SCENARIOS,
+}
 SCENARIOS_MIN = 60
 STEPS_MIN = 350
 OBSERVATIONS_MIN = 1_200
@@ -30,9 +51,8 @@ ERRORS_MIN = 110
 """Of the contract's, by module and name, that scenarios end in."""
 LIES_EACH = 4
 """About one step of each scenario."""
-ONLY_AFTER_AN_UPGRADE = {
-    f"{module}::migrate" for module in ("cluster", "stake", "worker_registry", "enclave", "governance")
-}
+VERSIONED = ("cluster", "stake", "worker_registry", "enclave", "governance")
+ONLY_AFTER_AN_UPGRADE = {f"{module}::migrate" for module in VERSIONED}
 """No newer version is compiled here: that each refuses is a scenario, that it succeeds is a test of Move."""
 
 
@@ -56,7 +76,9 @@ def test_a_scenario_ends_as_it_says(name: str) -> None:
     assert steps
     for step in steps:
         assert step.observations > 0
-        assert (step.failure is None) or not (step.events or step.written or step.deleted or step.wrapped)
+        assert (step.failure is None) or not (
+            step.events or step.written or step.deleted or step.wrapped or step.records
+        )
 
 
 def test_scenarios_use_every_function_that_changes_something() -> None:
@@ -94,7 +116,7 @@ def test_a_wrong_expectation_is_seen_in_our_ledger() -> None:
         stage.submit(1).fails("EDuplicateRequest")
     with pytest.raises(AssertionError, match="EDuplicateRequest"):
         stage.submit(1).runs()
-    with pytest.raises(AssertionError, match="expected EFeeTooLow, got .*EPaymentTooSmall"):
+    with pytest.raises(AssertionError, match=r"expected EFeeTooLow, got .*EPaymentTooSmall"):
         stage.submit(2, paid=FEE - 1).fails("EFeeTooLow")
 
 
@@ -114,15 +136,17 @@ def test_what_a_step_says_is_what_the_store_has() -> None:
 
 
 @pytest.mark.e2e
-def test_the_real_test_vm_agrees_with_our_ledger_on_every_scenario() -> None:
+def test_the_real_test_vm_agrees_with_our_ledger_on_every_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     need_compiler()
     with move_tool.locked():
         tool = move_tool.pinned()
         move_tool.install(tool, Progress(quiet=True))
     package, before = first().package, tuple(first().steps)
     plays = [Told(name, before, played(name)) for name in sorted(SCENARIOS)]
+    broken = [Told(name, before, _with_a_broken_native(name, monkeypatch)) for name in BROKEN]
     wrong = [lie for number, play in enumerate(plays) for lie in _lies(play, number)]
-    module, count, false = contract_play_test.module("plays", package, plays, wrong)
+    module, count, false = contract_play_test.module("plays", package, [*plays, *broken], wrong)
+    false |= set(BROKEN)
     files = {**contract_play_test.sources(package), "tests/plays.move": module}
     report = Bundled(tool).test(files, Progress(quiet=True))
     failed = set(re.findall(r"\[ FAIL\s+\] daas::plays::(\w+)", report.output))
@@ -136,28 +160,55 @@ def test_the_real_test_vm_agrees_with_our_ledger_on_every_scenario() -> None:
         events=sum(len(step.events) for step in steps),
         objects=sum(len(step.written) for step in steps),
         gone=sum(len(step.deleted) + len(step.wrapped) for step in steps),
+        records=sum(len(step.records) + len(step.dropped) for step in steps),
     )
     print(f"{len(plays)} scenarios, {len(steps)} transactions, {sum(step.observations for step in steps)} observations")
     print(f"{dict(compared)}; {len(false)} wrong ones refused")
 
 
+ELSEWHERE = Owner(OwnerKind.ADDRESS, OPERATOR)
+BROKEN: dict[str, tuple[tuple[int, str, str], Callable[..., Any]]] = {
+    "a_hash_of_something_else": ((1, "hash", "sha2_256"), lambda _run, _types, data: bytearray(32)),
+    "an_object_for_somebody_else": (
+        (2, "transfer", "transfer_impl"),
+        lambda run, types, value, _to: run.context.objects.transfer(
+            Owner(OwnerKind.ADDRESS, OPERATOR), types[0], value
+        ),
+    ),
+    "an_event_lost": ((2, "event", "emit"), lambda _run, _types, _event: None),
+    "an_id_out_of_turn": (
+        (2, "tx_context", "fresh_id"),
+        lambda run, _types: (run.context.fresh_id(), run.context.fresh_id())[1],
+    ),
+}
+"""What a wrong native of ours would be: the plays that meet it must be refused by the real machine."""
+
+
+def _with_a_broken_native(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[Step, ...]:
+    stage = first().cast()
+    # Compiled anew, with the native.
+    stage.ledger.packages = Packages(stage.store)
+    with monkeypatch.context() as patch:
+        patch.setitem(NATIVES, *BROKEN[name])
+        stage.issue(STRANGER).runs()
+        stage.submit(1).runs()
+    return tuple(stage.steps)
+
+
 def _lies(play: Told, number: int) -> list[Step]:
     """Some about one of its steps, others in every scenario."""
-    found = list(contract_play_test.lies(play.steps[number % len(play.steps)]))
+    found = list(contract_lies.lies(play.steps[number % len(play.steps)]))
     return [found[(number + index) % len(found)] for index in range(min(LIES_EACH, len(found)))]
 
 
 def test_every_lie_is_one() -> None:
     """Each differs from the truth in one thing, and of every kind of thing there is one."""
     step = played("a_stake_is_withdrawn_when_it_has_unbonded")[7]
-    lies = list(contract_play_test.lies(step))
+    lies = list(contract_lies.lies(step))
     assert all(lie != step for lie in lies)
     changed = Counter(
         name for lie in lies for name in ("failure", "events", "written") if getattr(lie, name) != getattr(step, name)
     )
     assert changed == {"failure": 1, "events": 2, "written": 2 * len(step.written)}
     assert sum((lie.deleted, lie.wrapped) != (step.deleted, step.wrapped) for lie in lies) >= 2
-    assert replace(step, failure=contract_play_test.ELSEWHERE[0]) in lies
-
-
-assert contract_scenarios.SCENARIOS is contract_scenarios_requests.SCENARIOS
+    assert replace(step, failure=contract_lies.ELSEWHERE[0]) in lies

@@ -7,6 +7,7 @@ all that `contract_play_test` needs to have the same transactions judged by the 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,169 +18,42 @@ from daas_chain.bytecode_types import Kind
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.digests import package_digest
 from daas_chain.sui.effects import IdOperation
-from daas_chain.sui.events import Event
 from daas_chain.sui.status import Failure, FailureKind, MoveLocation
-from daas_chain.sui.types import ObjectOwner, Owner, StructTag
+from daas_chain.sui.types import ObjectOwner, Primitive, StructTag, TypeTag, VectorTag
 from daas_localnet.ledger.execute import Epoch, Ledger
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.objects import Stored
 from daas_localnet.ledger.settle import Outcome
 from daas_localnet.ledger.store import Batch, MemoryStore
+from daas_localnet.vm import codec
+from daas_localnet.vm.types import LEAVES, Type, struct, vector
 from daas_localnet.vm.world import LinkedFunction
-from daas_protocol.bcs import encode_bytes, encode_uleb
+from daas_protocol.bcs import encode_bytes
 
+from .contract_steps import (
+    Argument,
+    Attest,
+    Call,
+    Clock,
+    Command,
+    Give,
+    Held,
+    MakeVector,
+    Publish,
+    Record,
+    Result,
+    Seen,
+    Split,
+    Step,
+    Upgrade,
+    Value,
+)
 from .ledger_world import FAUCET, STD, SUI, Block, LedgerWorld, first_state
 from .move_world import ADMIN, DAAS, OPERATOR, START_MS, USER, address, built, machine
 
 STRANGER, WORKER = address(0x577A), address(0x3042)
 PEOPLE = (ADMIN, OPERATOR, USER, STRANGER, WORKER)
 COIN = StructTag(SUI, "coin", "Coin", (StructTag(SUI, "sui", "SUI"),))
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """A pure argument: its BCS, and as Move writes it."""
-
-    bcs: bytes
-    literal: str
-
-
-def number(value: int, bits: int = 64) -> Value:
-    return Value(value.to_bytes(bits // 8, "little"), f"{value}u{bits}")
-
-
-def flag(value: bool) -> Value:
-    return Value(bytes([value]), "true" if value else "false")
-
-
-def who(value: bytes) -> Value:
-    return Value(value, f"@0x{value.hex()}")
-
-
-def id_of(value: bytes) -> Value:
-    return Value(value, f"object::id_from_address(@0x{value.hex()})")
-
-
-def octets(value: bytes) -> Value:
-    return Value(encode_bytes(value), f'x"{value.hex()}"')
-
-
-def text(value: str) -> Value:
-    return Value(encode_bytes(value.encode()), f'x"{value.encode().hex()}".to_string()')
-
-
-def many(type_: str, values: Iterable[Value]) -> Value:
-    """A vector; `type_` of its elements as Move writes it."""
-    given = tuple(values)
-    literal = f"vector<{type_}>[{', '.join(one.literal for one in given)}]"
-    return Value(encode_uleb(len(given)) + b"".join(one.bcs for one in given), literal)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """An object as an argument."""
-
-    object_id: bytes
-    type: StructTag
-    owner: Owner
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    command: int
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Clock:
-    pass
-
-
-Argument = Value | Held | Result | Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """`function`: as the transaction names it; `judged`: what a test of Move calls, when that is another one."""
-
-    package: bytes
-    function: str
-    arguments: tuple[Argument, ...]
-    judged: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    amount: int
-
-
-@dataclass(frozen=True, slots=True)
-class Give:
-    what: Result
-    to: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class MakeVector:
-    type: StructTag
-    items: tuple[Result, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Attest:
-    """`load_nitro_attestation`, which no test of Move can call: what it returned, as an expression of Move."""
-
-    document: bytes
-    expression: str
-
-
-@dataclass(frozen=True, slots=True)
-class Publish:
-    package: bytes
-    modules: tuple[str, ...]
-    """Those with an `init`, in its order."""
-
-
-@dataclass(frozen=True, slots=True)
-class Upgrade:
-    ticket: Result
-
-
-Command = Call | Split | Give | MakeVector | Attest | Publish | Upgrade
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """An object that a transaction left behind."""
-
-    object_id: bytes
-    type: StructTag
-    owner: Owner
-    contents: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One transaction and what came of it. `failure`: module and code or name, empty when it succeeded."""
-
-    sender: bytes
-    digest: bytes
-    epoch: int
-    epoch_ms: int
-    time_ms: int
-    commands: tuple[Command, ...]
-    failure: tuple[str, str] | None
-    events: tuple[Event, ...]
-    written: tuple[Seen, ...]
-    deleted: tuple[Seen, ...]
-    wrapped: tuple[Seen, ...]
-    """Those that are now inside of another object."""
-
-    @property
-    def observations(self) -> int:
-        """What is compared: the ending, the number of events, each event, each object."""
-        gone = len(self.deleted) + len(self.wrapped)
-        return 1 if self.failure else 2 + len(self.events) + len(self.written) + gone
 
 
 @cache
@@ -265,9 +139,8 @@ class Play(LedgerWorld):
         assert outcome.succeeded, outcome.reason
         self.package = next(one.object_id for one in outcome.batch.written if one.package is not None)
         self.code = self.package
-        initialised = tuple(
-            one.name for one in modules if "init" in machine().world.module(DAAS, one.name).function_names
-        )
+        functions = {one.name: machine().world.module(DAAS, one.name).function_names for one in modules}
+        initialised = tuple(name for name, names in functions.items() if "init" in names)
         self._note(ADMIN, (Publish(self.package, initialised), Give(Result(0, 0), ADMIN)), outcome, {})
 
     def _go_on(self, before: Play) -> None:
@@ -307,27 +180,21 @@ class Play(LedgerWorld):
         return Draft(self, sender)
 
     def record(self, draft: Draft) -> Step:
-        before = {
-            one.object_id: self.get(one.object_id)
-            for command in draft.commands
-            if isinstance(command, Call)
-            for one in command.arguments
-            if isinstance(one, Held)
-        }
+        before = {one.object_id: one for one in self.store}
         outcome = self.run(self._block(draft), draft.sender)
         return self._note(draft.sender, tuple(draft.commands), outcome, before)
 
     def _block(self, draft: Draft) -> Block:
         block = self.block()
-        mutable = {
-            one.object_id
-            for command in draft.commands
-            if isinstance(command, Call)
-            for type_, one in zip(
-                function_of(command.package, command.function).parameters, command.arguments, strict=False
-            )
-            if isinstance(one, Held) and type_.kind is not Kind.REFERENCE
-        }
+        mutable: set[bytes] = set()
+        for command in draft.commands:
+            if isinstance(command, Call):
+                # The last parameter may be the context, which nobody gives.
+                parameters = function_of(command.package, command.function).parameters
+                pairs = zip(parameters, command.arguments, strict=False)
+                mutable |= {
+                    one.object_id for type_, one in pairs if isinstance(one, Held) and type_.kind is not Kind.REFERENCE
+                }
 
         def argument(one: Argument) -> tx.Argument:
             match one:
@@ -369,10 +236,11 @@ class Play(LedgerWorld):
     ) -> Step:
         effects = outcome.effects
         assert effects.gas_object_index is not None
+        deleted = IdOperation.DELETED
         gas = effects.changed_objects[effects.gas_object_index][0]
         operations = {id_: one.id_operation for id_, one in effects.changed_objects}
-        removed = [(operations[one], _seen(before[one])) for one in outcome.batch.removed if one in before]
-        written = [_seen(one) for one in outcome.batch.written if one.object_id != gas and one.move is not None]
+        written = [one for one in outcome.batch.written if one.object_id != gas and one.move is not None]
+        gone = [before[one] for one in outcome.batch.removed if one in before]
         step = Step(
             sender,
             outcome.transaction,
@@ -382,9 +250,11 @@ class Play(LedgerWorld):
             commands,
             None if outcome.succeeded else self._failure(outcome),
             outcome.events,
-            tuple(one for one in written if not isinstance(one.owner, ObjectOwner)) if outcome.succeeded else (),
-            tuple(one for how, one in removed if how is IdOperation.DELETED),
-            tuple(one for how, one in removed if how is not IdOperation.DELETED),
+            tuple(_seen(one) for one in written if not _is_child(one)) if outcome.succeeded else (),
+            tuple(_seen(one) for one in gone if not _is_child(one) and operations[one.object_id] is deleted),
+            tuple(_seen(one) for one in gone if not _is_child(one) and operations[one.object_id] is not deleted),
+            tuple(_record(one) for one in written if _is_child(one)) if outcome.succeeded else (),
+            tuple(_record(one) for one in gone if _is_child(one)),
         )
         self.steps.append(step)
         return step
@@ -400,6 +270,34 @@ class Play(LedgerWorld):
         name = decode_abort(module, code).name
         where = {STD: "std", SUI: "sui"}.get(location.package, "daas")
         return f"{where}::{location.module}", name if name is not None else str(code)
+
+
+def _is_child(one: Stored) -> bool:
+    return isinstance(one.owner, ObjectOwner)
+
+
+def _record(one: Stored) -> Record:
+    """Of a dynamic field: its id, name and value."""
+    assert one.type is not None
+    assert one.move is not None
+    assert (one.type.module, one.type.name) == ("dynamic_field", "Field")
+    names, values = (_type(argument) for argument in one.type.arguments)
+    field_type = struct(machine().world.module(SUI, "dynamic_field").own_datatype("Field"), (names, values))
+    _, name, value = codec.decode(field_type, one.move.contents)
+    kind = re.sub("0x[0-9a-f]+::", "", f"{names} {values}")
+    return Record(kind, name, codec.encode(values, value))
+
+
+def _type(tag: TypeTag) -> Type:
+    match tag:
+        case Primitive():
+            return LEAVES[Kind[tag.name]]
+        case VectorTag(element):
+            return vector(_type(element))
+        case StructTag():
+            where = tag.address if tag.address in (STD, SUI) else DAAS
+            datatype = machine().world.module(where, tag.module).own_datatype(tag.name)
+            return struct(datatype, tuple(map(_type, tag.arguments)))
 
 
 def _seen(one: Stored) -> Seen:

@@ -1,22 +1,24 @@
 """Plays of transactions as tests of Move, for the real test VM to judge.
 
 Invariant: nothing is left to that VM but to agree: every transaction has the digest, sender, epoch and time that it had
-in our ledger, so the ids that it makes, and heads of chains over them, are the same, and events and objects are compared
-as whole BCS. What a transaction needs is taken by id from the inventory of `sui::test_scenario`; what it leaves behind
-is looked for there. Children of objects (records in tables) are not compared: no test of Move can take them.
+in our ledger, so the ids that it makes, and heads of chains over them, are the same, and events and objects are
+compared as whole BCS. What a transaction needs is taken by id from the inventory of `sui::test_scenario`; what is left
+is looked for there, and records in tables are looked at as `contract_records` says.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from daas_chain.bytecode_types import Kind
 from daas_chain.sui.types import AddressOwner, ImmutableOwner, Owner, Primitive, SharedOwner, TypeTag, VectorTag
 from daas_localnet.vm.types import Type
 
-from .contract_play import (
+from .contract_play import function_of
+from .contract_records import absent, present
+from .contract_steps import (
     Argument,
     Attest,
     Call,
@@ -32,7 +34,6 @@ from .contract_play import (
     Step,
     Upgrade,
     Value,
-    function_of,
 )
 from .ledger_world import STD, SUI
 from .move_unit_tests import FOLDER
@@ -51,7 +52,6 @@ use sui::test_scenario::{{Self, Scenario}};
 use sui::transfer;
 {uses}
 """
-ELSEWHERE = (("daas::version", "ENothingToMigrate"), ("daas::version", "EWrongVersion"))
 _BEGIN = """
 fun begin(): (Scenario, Clock) {
     let mut s = test_scenario::begin(@0x0);
@@ -120,36 +120,6 @@ def module(name: str, package: bytes, plays: Sequence[Told], wrong: Sequence[Ste
     return "\n".join(lines) + "\n", count + len(false), false
 
 
-def lies(step: Step) -> Iterator[Step]:
-    """The step with one thing false, for each kind of thing that is compared."""
-    if step.failure is not None:
-        yield replace(step, failure=next(one for one in ELSEWHERE if one != step.failure))
-        yield replace(step, failure=None)
-        return
-    yield replace(step, failure=ELSEWHERE[0])
-    if step.events:
-        last = step.events[-1]
-        yield replace(step, events=(*step.events[:-1], replace(last, contents=_changed(last.contents))))
-        yield replace(step, events=step.events[:-1])
-    for index, one in enumerate(step.written):
-        other = replace(one, contents=_changed(one.contents))
-        yield replace(step, written=(*step.written[:index], other, *step.written[index + 1 :]))
-        elsewhere = replace(one, owner=AddressOwner(bytes(31) + b"\x99"))
-        yield replace(step, written=(*step.written[:index], elsewhere, *step.written[index + 1 :]))
-    for one in step.written:
-        if isinstance(one.owner, AddressOwner):
-            yield replace(step, deleted=(*step.deleted, one))
-            yield replace(step, wrapped=(*step.wrapped, one))
-    if step.deleted:
-        yield replace(step, deleted=(), wrapped=step.deleted)
-    if step.wrapped:
-        yield replace(step, deleted=step.wrapped, wrapped=())
-
-
-def _changed(contents: bytes) -> bytes:
-    return contents[:-1] + bytes([contents[-1] ^ 1])
-
-
 def _test(name: str, functions: Iterable[str], failure: tuple[str, str] | None) -> list[str]:
     head = "#[test]"
     if failure is not None:
@@ -204,8 +174,12 @@ class _Writer:
             lines += self._events(step)
             lines += [f"    let effects = s.next_tx(@0x{step.sender.hex()});"]
             lines += [f"    {self._check(f'effects.num_user_events() == {len(step.events)}')}"]
+            records: dict[str, list[str]] = {}
+            for holder, condition in self._records(step):
+                records.setdefault(holder, []).append(condition)
             for seen in step.written:
-                lines += self._seen(seen, fakes)
+                lines += self._seen(seen, fakes, records.pop(seen.type.name, []))
+            assert not records, f"nothing that holds records is written: {records}"
             for seen in (*step.deleted, *step.wrapped):
                 lines.append(self._gone(seen, wrapped=seen in step.wrapped))
         else:
@@ -285,19 +259,25 @@ class _Writer:
         for type_, contents in by_type.items():
             lines.append(f"    let found = event::events_by_type<{type_}>();")
             lines.append(f"    {self._check(f'found.length() == {len(contents)}')}")
-            for index, one in enumerate(contents):
-                lines.append(f"    {self._check(f'bcs::to_bytes(&found[{index}]) == {_bytes(one)}')}")
+            for index, expected in enumerate(contents):
+                lines.append(f"    {self._check(f'bcs::to_bytes(&found[{index}]) == {_bytes(expected)}')}")
         return lines
 
-    def _seen(self, one: Seen, fakes: dict[bytes, bytes]) -> list[str]:
+    def _seen(self, one: Seen, fakes: dict[bytes, bytes], conditions: Iterable[str]) -> list[str]:
+        """`conditions`: about what it holds."""
         contents = one.contents
         for real, fake in fakes.items():
             contents = contents.replace(real, fake)
         return [
-            f"    let left = {self._take(one.object_id, one.owner, self._type(one.type))};",
-            f"    {self._check(f'bcs::to_bytes(&left) == {_bytes(contents)}')}",
-            f"    {_put_back('left', one.owner)};",
+            f"    let holder = {self._take(one.object_id, one.owner, self._type(one.type))};",
+            f"    {self._check(f'bcs::to_bytes(&holder) == {_bytes(contents)}')}",
+            *(f"    {self._check(condition)}" for condition in conditions if condition),
+            f"    {_put_back('holder', one.owner)};",
         ]
+
+    def _records(self, step: Step) -> Iterator[tuple[str, str]]:
+        yield from map(present, step.records)
+        yield from (absent(one, step.sender) for one in step.dropped)
 
     def _gone(self, one: Seen, *, wrapped: bool) -> str:
         """The test VM calls what is inside of another object deleted, but still in the hands of the test."""
@@ -330,9 +310,8 @@ def _inputs(commands: Iterable[Command]) -> list[Held]:
 
 
 def _is_context(type_: Type) -> bool:
-    return (
-        type_.reference and type_.arguments[0].datatype is not None and type_.arguments[0].datatype.name == "TxContext"
-    )
+    datatype = type_.arguments[0].datatype if type_.reference else None
+    return datatype is not None and datatype.name == "TxContext"
 
 
 def _expression(argument: Argument, inputs: Sequence[Held]) -> str:

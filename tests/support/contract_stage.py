@@ -1,38 +1,20 @@
 """The contract's people and what they do, as transactions of a play.
 
-Invariant: every method is one transaction and returns it as a draft, for the caller to say how it ends (`runs`, `fails`).
+Invariant: a method is one transaction and returns it as a draft, for the caller to say how it ends: `runs` or `fails`.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from daas_attestation.simulated import SimulatedNsm
 from daas_protocol.binding import EnclaveBinding
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, SignedMessage
 
-from .contract_play import (
-    COIN,
-    PEOPLE,
-    STRANGER,
-    WORKER,
-    Attest,
-    Clock,
-    Draft,
-    Held,
-    Play,
-    Result,
-    Value,
-    flag,
-    id_of,
-    many,
-    number,
-    octets,
-    text,
-    who,
-)
+from .contract_play import COIN, PEOPLE, STRANGER, WORKER, Draft, Play
+from .contract_steps import Attest, Clock, Held, Result, Value, flag, id_of, many, number, octets, text, who
 from .move_golden_events import PARAMS, PUBLIC_KEYS
 from .move_signing import boot_id, receipt, request_digest, request_id, signed
 from .move_world import ADMIN, FEE, OPERATOR, USER
@@ -40,7 +22,9 @@ from .move_world import ADMIN, FEE, OPERATOR, USER
 __all__ = ["ADMIN", "COIN", "FEE", "OPERATOR", "PEOPLE", "STRANGER", "USER", "WORKER", "Stage"]
 
 SUI_MIST = 10**9
-DAY = 86_400_000
+DAY, HOUR = 86_400_000, 3_600_000
+CLOSES_MS = 210_000
+"""Deadline and grace of a request, from when it is made."""
 CLOCK = Clock()
 
 
@@ -48,11 +32,19 @@ def sha(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-ANCHOR = sha(b"anchor")
+ANCHOR, COMMITMENT = sha(b"anchor"), sha(b"commitment")
+
+
+class Scenarios(dict[str, "Scenario"]):
+    """By name. A scenario begins where `serving` ends."""
+
+    def add(self, function: Scenario) -> Scenario:
+        self[function.__name__] = function
+        return function
 
 
 class Stage(Play):
-    """`clusters`: how many there are; names of objects are those of the first."""
+    """The cluster and slot of `serving`; a scenario may make more."""
 
     cluster_id: bytes
     enclave_id: bytes
@@ -156,9 +148,8 @@ class Stage(Play):
         draft = self.by(ADMIN)
         listed = many("std::string::String", [text(one) for one in grants])
         until = number(self.clock_ms + life_ms)
-        draft.call(
-            "access::issue", self.cluster, self.admin, who(owner), listed, octets(sha(b"commitment")), until, CLOCK
-        )
+        of = (self.cluster, self.admin, who(owner))
+        draft.call("access::issue", *of, listed, octets(COMMITMENT), until, CLOCK)
         return draft
 
     # Stakes.
@@ -389,6 +380,9 @@ class Stage(Play):
         draft = self.by(STRANGER)
         draft.calls(f"slashing::{function}", self.enclave, self.cluster, self.pool, *arguments)
         return draft
+
+
+Scenario = Callable[[Stage], None]
 
 
 def _message(message: SignedMessage) -> tuple[Value, Value]:

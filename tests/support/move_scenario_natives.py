@@ -8,7 +8,7 @@ Source: sui-execution/latest/sui-move-natives/src/test_scenario.rs in MystenLabs
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
@@ -183,7 +183,7 @@ def _last_created(run: Execution, _: Types) -> bytes:
     return id_of(run.context.transaction.digest, run.context.ids_created - 1)
 
 
-TEST_NATIVES = {
+TEST_NATIVES: dict[tuple[int, str, str], Callable[..., Any]] = {
     (1, "unit_test", "destroy"): lambda _run, _types, _value: None,
     (2, "test_utils", "create_one_time_witness"): lambda _run, _types: [False],
     (2, "tx_context", "replace"): _replace,
