@@ -28,8 +28,8 @@ class Limits:
     """Between two messages of a subscription. Networks make several checkpoints a second."""
     first_backoff: float = 0.05
     last_backoff: float = 5.0
-    answer_bytes: int = 8 * _MIB
-    """Above a full page of the largest objects of users."""
+    answer_bytes: int = 16 * _MIB
+    """Above a page of the largest objects of users: 50 of 256,000 bytes."""
     checkpoint_bytes: int = 96 * _MIB
     """Contents have up to 32 MiB, and effects and events come on top."""
     answer_messages: int = 20_000

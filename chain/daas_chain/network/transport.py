@@ -160,8 +160,8 @@ class _Channel(Channel):
 
 @contextmanager
 def _broken_is_no_cancellation() -> Iterator[None]:
-    """grpclib wakes whoever waits too long, or on a broken connection, by a cancellation that it then takes for its own;
-    the task stays marked as cancelled unless somebody takes that back."""
+    """grpclib wakes whoever waits too long, or on a broken connection, by a cancellation that it then takes back; the
+    task stays marked as cancelled unless somebody takes that mark off."""
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
