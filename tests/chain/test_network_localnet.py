@@ -18,6 +18,7 @@ from daas_chain.network.failure import AbortBook, TransactionFailedError
 from daas_chain.network.submit import Payment
 from daas_chain.objects import Cluster
 from daas_chain.sui.builder import GAS, Builder, Use
+from daas_chain.sui.digests import package_digest
 from daas_chain.sui.objects import MovePackage
 from daas_chain.sui.signatures import Passing
 from daas_chain.sui.types import SharedOwner
@@ -25,7 +26,8 @@ from daas_localnet.rpc.server import serve
 from support.ledger_world import START_MS
 from support.localnet_world import ALICE, BOB, FAUCET, account, address
 from support.move_world import built
-from support.network_world import Contract, NetworkWorld, create_cluster, created, publish, serving
+from daas_protocol.bcs import encode_bytes
+from support.network_world import PUBLISHING, Contract, NetworkWorld, create_cluster, created, package_of, publish, serving
 
 SUI = 1_000_000_000
 LIMITS = Limits(first_backoff=0.02, last_backoff=0.2, idle_seconds=1.0)
@@ -98,6 +100,24 @@ async def test_an_abort_is_told_by_its_name_before_and_after_it_costs(world: Net
     after = await world.network.balance(address(ALICE))
     assert after.total < before.total
     assert sender.coins.count() >= 1
+
+
+async def test_the_package_is_upgraded(world: NetworkWorld, contract: Contract) -> None:
+    package = built().package
+    modules = [one.bytecode for one in package.modules]
+    framework = bytes(31) + b"\x02"
+    commands = Builder()
+    capability = commands.object(contract.ids["UpgradeCap"], Passing.MUTATE)
+    digest = package_digest(tuple(modules), package.dependencies)
+    ticket = commands.call(
+        framework, "package", "authorize_upgrade", [capability, b"\0", encode_bytes(digest)]
+    )
+    receipt = commands.upgrade(modules, package.dependencies, contract.package, ticket)
+    commands.call(framework, "package", "commit_upgrade", [capability, receipt])
+    outcome = await world.sender(ALICE).submit(commands, PUBLISHING)
+    held = await world.network.object(package_of(outcome))
+    assert held.reference.version == 2
+    assert held.reference.object_id != contract.package
 
 
 async def test_a_simulation_gives_what_functions_return(world: NetworkWorld, contract: Contract) -> None:

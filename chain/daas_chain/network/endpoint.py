@@ -37,7 +37,10 @@ class Limits:
     checkpoint_messages: int = 250_000
     """20,000 transactions of six messages, and twice that for settlement."""
     buffered_checkpoints: int = 64
-    backfill_at_once: int = 8
+    buffered_bytes: int = 64 * _MIB
+    """Of the subscription, while `follow` is busy with what was missed; one checkpoint more may be in the works."""
+    backfill_at_once: int = 4
+    """Each may be a checkpoint of the largest size."""
     patience_seconds: float = 300.0
     """How long `follow` goes on without a single new checkpoint."""
 
