@@ -49,3 +49,10 @@ UNSENT_BYTES_MAX = 4_194_304
 SUBSCRIBERS_MAX = 64
 LAG_MAX = 100
 """Checkpoints that a subscriber may be behind."""
+HTTP_BODY_BYTES_MAX = 4_096
+HTTP_CONNECTIONS_MAX = 64
+HTTP_CONNECTION_SECONDS = 60.0
+"""After which a connection is closed, whatever it does."""
+FAUCET_PER_SECOND = 20.0
+FAUCET_BURST = 100
+"""Requests at once, beyond which the faucet gives so many a second."""

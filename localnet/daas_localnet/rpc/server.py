@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from grpclib.const import Status
 
@@ -48,6 +49,10 @@ class Driver:
         self._network = network
         self._now_ms = now_ms
         self._pace = pace
+
+    @property
+    def paced(self) -> bool:
+        return self._pace.interval_s is not None
 
     async def run(self) -> None:
         interval = self._pace.interval_s
@@ -87,16 +92,23 @@ class Running:
         self.counters = counters
         self._server = server
         self._driver: asyncio.Task[None] | None = None
+        self._paced = False
 
     @property
     def network(self) -> Network:
         return self.node.network
 
     @property
+    def failed(self) -> bool:
+        """No checkpoints are made any more, though they should be."""
+        return self._driver is not None and self._driver.done() and self._paced
+
+    @property
     def connections(self) -> int:
         return len(self._server.connections)
 
     def drive(self, driver: Driver) -> None:
+        self._paced = driver.paced
         self._driver = asyncio.create_task(driver.run())
 
     async def wait(self) -> None:
@@ -135,9 +147,9 @@ async def serve(
     counters = Counters()
     server = GrpcServer(Handlers(dict(calls(services)), counters.count))
     await server.start(host, port)
-    listening = server._server
-    assert isinstance(listening, asyncio.Server)
-    bound = listening.sockets[0].getsockname()[1]
+    # Which class it is, is the loop's business (asyncio's or uvloop's).
+    listening: Any = server._server
+    bound: int = listening.sockets[0].getsockname()[1]
     running = Running(node, services, server, bound, counters)
     running.drive(Driver(network, now_ms, pace or Pace()))
     return running
