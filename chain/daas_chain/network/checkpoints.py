@@ -18,7 +18,7 @@ from daas_chain.sui.digests import Hashed, digest
 
 from . import wire
 from .caller import Backoff, Caller, Deadline
-from .errors import BehindError, ForkError, NetworkError, NotFoundError, RetryableError, SequenceError
+from .errors import BehindError, ForkError, NotFoundError, RetryableError, SequenceError
 from .records import Checkpoint
 from .transport import Rpc
 from .verify import checkpoint, summary_of

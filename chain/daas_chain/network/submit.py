@@ -7,6 +7,7 @@ what a simulation shows to fail is not sent.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from daas_chain.sui import builder as build
@@ -37,6 +38,9 @@ EPOCHS_VALID = 1
 """A transaction that got lost can be executed in this epoch and so many more; then its coins are free again."""
 
 
+Journal = Callable[[bytes, tuple[bytes, ...]], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
     """`budget` None: measured by a simulation. `ceiling` bounds it in either case. `spent`: MIST that functions take
@@ -56,6 +60,9 @@ class Submitter:
     coins: GasCoins
     sponsor: Signer | None = None
     book: AbortBook = field(default_factory=AbortBook)
+    journal: Journal | None = None
+    """Awaited with the signed bytes before they are sent. Whoever keeps them can send them again after a crash, and so
+    learns what became of them before building anything else on the same coins."""
     _epoch: EpochInfo | None = None
     _epoch_until: Deadline | None = None
     _shared: dict[bytes, Resolved] = field(default_factory=dict)
@@ -116,6 +123,19 @@ class Submitter:
             raise failed(digest(Hashed.TRANSACTION, data), found.failure, self.book)
         return found
 
+    async def again(self, unknown: OutcomeUnknownError, deadline: Deadline | None = None) -> Executed:
+        """The very same bytes once more, until their outcome is known; then its coins are read.
+
+        Raises as `submit` does. After a refusal the coins come back by a new version, or when the transaction's last
+        epoch is over.
+        """
+        until = self.network.deadline() if deadline is None else deadline
+        outcome = await self.network.execute(unknown.data, unknown.signatures, until)
+        await self.coins.refresh(until)
+        if outcome.failure is not None:
+            raise failed(outcome.digest, outcome.failure, self.book, outcome)
+        return outcome
+
     async def resolve(self, commands: Builder, deadline: Deadline) -> tx.Programmable:
         """With every object as the network has it now."""
         unknown = [object_id for object_id in commands.unresolved if object_id not in self._shared]
@@ -168,6 +188,8 @@ class Submitter:
         signatures = [await signed_by(self.signer, data)]
         if self.sponsor is not None and self.sponsor.address != self.signer.address:
             signatures.append(await signed_by(self.sponsor, data))
+        if self.journal is not None:
+            await self.journal(data, tuple(signatures))
         # First the mark, then the bytes: a task that is cancelled in between leaves the coins in doubt.
         reservation.unknown(epoch.epoch + EPOCHS_VALID)
         try:
