@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pysui.sui.sui_grpc.suimsgs.sui.rpc.v2 as v2
@@ -15,8 +16,10 @@ from grpclib.exceptions import GRPCError
 from daas_chain.light.committee import Committee
 from daas_chain.light.ratchet import TrustedState, follow
 from daas_chain.network import errors
+from daas_chain.network.checkpoints import _Buffer
 from daas_chain.network.client import Network
 from daas_chain.network.endpoint import Endpoint, Limits
+from daas_chain.network.records import Checkpoint
 from support import light_world
 from support.sui_stub import StubNode, checkpoint_message, failing, giving, waiting
 
@@ -89,6 +92,17 @@ async def test_a_dropped_subscriber_hears_why(node: StubNode, network: Network) 
         node.subscribers[0].put_nowait(GRPCError(Status.RESOURCE_EXHAUSTED, "too slow"))
         with pytest.raises(errors.ExhaustedError, match="too slow"):
             await first
+
+
+async def test_a_follower_that_is_dropped_comes_back(node: StubNode, network: Network) -> None:
+    await producing(node, 2, 0)
+    following = asyncio.create_task(numbers(network, 0, 6))
+    for status in (Status.RESOURCE_EXHAUSTED, Status.UNAVAILABLE):
+        await until(lambda: node.subscribers)
+        queues, node.subscribers = node.subscribers, []
+        await producing(node, 2, 0)
+        queues[0].put_nowait(GRPCError(status, "too slow"))
+    assert await following == list(range(6))
 
 
 async def test_what_existed_before_comes_first(node: StubNode, network: Network) -> None:
@@ -201,15 +215,38 @@ async def test_a_forged_checkpoint_in_the_stream_is_not_passed_on(node: StubNode
             await anext(received)
 
 
-async def test_a_slow_reader_holds_a_bounded_number(node: StubNode, network: Network) -> None:
-    async with aclosing(network.follow(0)) as received:
+@pytest.mark.parametrize(("count", "size"), [(4, 1 << 30), (1_000, 2_000)])
+async def test_a_slow_reader_holds_a_bounded_number(
+    node: StubNode, monkeypatch: pytest.MonkeyPatch, count: int, size: int
+) -> None:
+    most: list[tuple[int, int]] = []
+    put = _Buffer.put
+
+    async def watched(self: _Buffer, one: Checkpoint) -> None:
+        await put(self, one)
+        most.append((len(self._held), self._bytes))
+
+    monkeypatch.setattr(_Buffer, "put", watched)
+    limits = replace(LIMITS, buffered_checkpoints=count, buffered_bytes=size, idle_seconds=5)
+    port = await node.start()
+    async with (
+        await Network.open(Endpoint.parse(f"http://127.0.0.1:{port}", limits=limits)) as network,
+        aclosing(network.follow(0)) as received,
+    ):
         node.add_checkpoint()
         await anext(received)
         await producing(node, 60, 0.001)
         await asyncio.sleep(0.05)
         found = [(await anext(received)).sequence_number for _ in range(60)]
     assert found == list(range(1, 61))
-    assert not node.subscribers or len(node.subscribers) <= 1
+    assert max(held for held, _ in most) in (4, 2_000 // made_size(node))
+    assert max(held for _, held in most) <= size
+
+
+def made_size(node: StubNode) -> int:
+    one = node.checkpoints[0]
+    parts = sum(len(effects) + len(events or b"") for effects, events in one.bundle)
+    return len(one.summary) + len(one.signature) + len(one.contents) + parts
 
 
 async def test_stopping_leaves_nothing_running(node: StubNode, network: Network) -> None:

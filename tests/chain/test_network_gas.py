@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pysui.sui.sui_grpc.suimsgs.sui.rpc.v2 as v2
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from grpclib.const import Status
@@ -24,8 +25,9 @@ from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.signatures import Passing
 from daas_chain.sui.signing import Ed25519Signer, SignerError, signed_by, signing_digest
 from daas_chain.sui.status import Failure, FailureKind, MoveLocation
+from support import light_world
 from support.move_world import built
-from support.sui_stub import StubNode, balance_of, failing, waiting
+from support.sui_stub import StubNode, balance_of, failing, giving, waiting
 
 LIMITS = Limits(call_seconds=2.0, attempt_seconds=0.3, first_backoff=0.01, last_backoff=0.05)
 BUDGET = Payment(budget=10_000_000)
@@ -184,6 +186,47 @@ async def test_a_coin_in_doubt_stays_out_until_its_version_changes(node: StubNod
     coin = next(iter(node.objects.values()))
     node.add_coin("coin 0", SIGNER.address, balance_of(coin) - 1, version=9)
     assert (await sender.submit(call(2), BUDGET)).failure is None
+
+
+async def test_the_same_bytes_again_tell_the_outcome_and_free_the_coin(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+
+    async def executed_but_broken(request: Any) -> None:
+        node._execute(request)
+        raise GRPCError(Status.INTERNAL, "broken")
+
+    for fault in (executed_but_broken, failing(Status.INTERNAL)):
+        node.faults["ExecuteTransaction"] = [fault]
+        with pytest.raises(errors.OutcomeUnknownError) as raised:
+            await sender.submit(call(7), BUDGET)
+        assert sender.coins.count() == 0
+        outcome = await sender.again(raised.value)
+        assert outcome.digest == raised.value.digest
+        assert sender.coins.count() == 1
+    assert len(node.executed) == 2
+    assert node.double_spent == []
+
+
+async def test_what_was_signed_is_kept_before_it_is_sent(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+    kept: list[tuple[bytes, tuple[bytes, ...]]] = []
+
+    async def keep(data: bytes, signatures: tuple[bytes, ...]) -> None:
+        assert node.calls["ExecuteTransaction"] == len(kept)
+        kept.append((data, signatures))
+
+    async def full(data: bytes, signatures: tuple[bytes, ...]) -> None:
+        raise OSError("no space")
+
+    sender.journal = keep
+    outcome = await sender.submit(call(), BUDGET)
+    assert (await sender.network.execute(*kept[0])).digest == outcome.digest
+    assert len(node.executed) == 1
+    sender.journal = full
+    with pytest.raises(OSError, match="no space"):
+        await sender.submit(call(1), BUDGET)
+    assert node.calls["ExecuteTransaction"] == 2
+    assert sender.coins.count() == 1
 
 
 async def test_a_coin_in_doubt_comes_back_when_the_transaction_has_expired(node: StubNode, sender: Submitter) -> None:
@@ -362,3 +405,48 @@ def test_aborts_have_the_contracts_own_names() -> None:
     assert str(error).startswith(f"stake::{known.name}: {known.message} in stake::")
     elsewhere = failed(bytes(32), Failure((FailureKind.MOVE_ABORT, (location, known.code)), 1), AbortBook())
     assert elsewhere.name is None
+
+
+async def test_effects_of_another_transaction_leave_the_outcome_unknown(node: StubNode, sender: Submitter) -> None:
+    coins(node, 2)
+    other = await sender.submit(call(), BUDGET)
+    message = node._message(other.digest, other.effects_data, None)
+    node.faults["ExecuteTransaction"] = [giving(v2.ExecuteTransactionResponse(transaction=message))]
+    with pytest.raises(errors.OutcomeUnknownError) as raised:
+        await sender.submit(call(1), BUDGET)
+    assert isinstance(raised.value.cause, errors.IdentityError)
+    node.faults["SimulateTransaction"] = [giving(v2.SimulateTransactionResponse(transaction=message))]
+    with pytest.raises(errors.IdentityError):
+        await sender.submit(call(2))
+
+
+async def test_a_transaction_is_what_its_digest_says(node: StubNode, network: Network) -> None:
+    made, effects, events = light_world.transaction("one", [light_world.event(1)])
+    assert events is not None
+
+    def answer(**changes: Any) -> Any:
+        message = node._message(made, effects, 3)
+        message.events = v2.TransactionEvents(bcs=v2.Bcs(name="x", value=events))
+        for name, value in changes.items():
+            setattr(message, name, value)
+        return giving(v2.GetTransactionResponse(transaction=message))
+
+    node.faults["GetTransaction"] = [answer()]
+    found = await network.transaction(made)
+    assert (found.events[0], found.checkpoint) == (light_world.event(1), 3)
+    wrong = {
+        errors.MissingFieldError: answer(events=None),
+        errors.DigestError: answer(events=v2.TransactionEvents(bcs=v2.Bcs(name="x", value=b"\0"))),
+        errors.StructureError: answer(effects=v2.TransactionEffects(bcs=v2.Bcs(name="x", value=effects + b"\0"))),
+    }
+    for expected, fault in wrong.items():
+        node.faults["GetTransaction"] = [fault]
+        with pytest.raises(expected):
+            await network.transaction(made)
+    node.faults["GetTransaction"] = [answer()]
+    with pytest.raises(errors.IdentityError):
+        await network.transaction(bytes(32))
+    forged = v2.Transaction(bcs=v2.Bcs(name="TransactionData", value=b"\0" * 90))
+    node.faults["GetTransaction"] = [answer(transaction=forged)]
+    with pytest.raises(errors.DigestError):
+        await network.transaction(made, data=True)

@@ -110,6 +110,10 @@ async def _push(connection: h2.connection.H2Connection, stream: int, writer: asy
     connection.send_headers(stream, [(":status", "103")])
 
 
+async def _strange(connection: h2.connection.H2Connection, stream: int, writer: asyncio.StreamWriter) -> None:
+    connection.send_headers(stream, [*HEADERS, ("x-name", "\u00e9\u00e9")])
+
+
 def _trailers_only(status: int) -> Send:
     async def behave(connection: h2.connection.H2Connection, stream: int, writer: asyncio.StreamWriter) -> None:
         headers = [*HEADERS, ("grpc-status", str(status)), ("grpc-message", "no%0Away")]
@@ -143,6 +147,7 @@ HOSTILE: dict[str, tuple[Send, type[errors.NetworkError]]] = {
     "says nothing": (_silence, errors.TimedOutError),
     "says something else": (_garbage, errors.RetryableError),
     "informs": (_push, errors.UnreachableError),
+    "strange headers": (_strange, errors.UnreachableError),
     "never ends": (sending(framed(INFO), end=False), errors.TimedOutError),
     "no status": (sending(framed(INFO), trailers=[("x", "y")]), errors.ServerFaultError),
     "status out of range": (sending(framed(INFO), trailers=[("grpc-status", "99")]), errors.ServerFaultError),
@@ -329,9 +334,7 @@ async def test_closing_is_clean_and_final(node: StubNode) -> None:
         del network, pending
         gc.collect()
     await asyncio.sleep(0)
-    assert [
-        task for task in asyncio.all_tasks() if "network" in repr(task.get_coro()) and "test" not in repr(task)
-    ] == []
+    assert [repr(task) for task in asyncio.all_tasks() if "daas_chain" in repr(task)] == []
 
 
 async def test_a_cancelled_call_leaves_the_connection_in_use(node: StubNode) -> None:

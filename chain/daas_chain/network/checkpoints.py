@@ -8,6 +8,7 @@ to verify.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
@@ -17,7 +18,7 @@ from daas_chain.sui.digests import Hashed, digest
 
 from . import wire
 from .caller import Backoff, Caller, Deadline
-from .errors import BehindError, ForkError, NetworkError, NotFoundError, RetryableError, SequenceError
+from .errors import BehindError, ForkError, NotFoundError, RetryableError, SequenceError
 from .records import Checkpoint
 from .transport import Rpc
 from .verify import checkpoint, summary_of
@@ -33,6 +34,41 @@ _PATHS = (
 )
 NOT_YET_SECONDS = 5.0
 """How long a checkpoint that was announced may be missing: nodes announce before every index has it."""
+
+
+class _Buffer:
+    """Checkpoints between one who reads a subscription and one who takes them, bounded in number and bytes."""
+
+    def __init__(self, count: int, size: int) -> None:
+        self._held: deque[Checkpoint] = deque()
+        self._count, self._size = count, size
+        self._bytes = 0
+        self._end: Exception | None = None
+        self._changed = asyncio.Event()
+
+    async def put(self, one: Checkpoint) -> None:
+        while len(self._held) >= self._count or (self._held and self._bytes + one.size > self._size):
+            self._changed.clear()
+            await self._changed.wait()
+        self._held.append(one)
+        self._bytes += one.size
+        self._changed.set()
+
+    def end(self, problem: Exception) -> None:
+        self._end = problem
+        self._changed.set()
+
+    async def get(self) -> Checkpoint:
+        """What is held comes first; then the error that it ended with is raised."""
+        while not self._held:
+            if self._end is not None:
+                raise self._end
+            self._changed.clear()
+            await self._changed.wait()
+        one = self._held.popleft()
+        self._bytes -= one.size
+        self._changed.set()
+        return one
 
 
 class Checkpoints(Caller):
@@ -93,7 +129,7 @@ class Checkpoints(Caller):
 
     async def _attempt(self, next_one: int) -> AsyncGenerator[Checkpoint, None]:
         """From `next_one` on over one subscription: what it has missed, then what it brings."""
-        queue: asyncio.Queue[Checkpoint | NetworkError] = asyncio.Queue(self.limits.buffered_checkpoints)
+        queue = _Buffer(self.limits.buffered_checkpoints, self.limits.buffered_bytes)
         reader = asyncio.create_task(self._fill(queue))
         try:
             # The subscription may have nothing to say for a while; what exists already is fetched meanwhile.
@@ -106,8 +142,6 @@ class Checkpoints(Caller):
                     next_one = found.sequence_number + 1
             while True:
                 arrived = await queue.get()
-                if isinstance(arrived, NetworkError):
-                    raise arrived
                 async with aclosing(self._backfill(next_one, arrived.sequence_number)) as missing:
                     async for found in missing:
                         yield found
@@ -119,14 +153,15 @@ class Checkpoints(Caller):
             reader.cancel()
             await asyncio.gather(reader, return_exceptions=True)
 
-    async def _fill(self, queue: asyncio.Queue[Checkpoint | NetworkError]) -> None:
+    async def _fill(self, queue: _Buffer) -> None:
         try:
             async with aclosing(self.subscribe()) as received:
                 async for found in received:
                     # A full queue stops the reading; the node then drops this subscriber, and `follow` begins anew.
                     await queue.put(found)
-        except NetworkError as problem:
-            await queue.put(problem)
+        except Exception as problem:
+            # Whatever it is: who waits has to hear of it.
+            queue.end(problem)
 
     async def _backfill(self, start: int, end: int) -> AsyncGenerator[Checkpoint, None]:
         """Numbers `start` to `end - 1`, several asked for at once, given in order."""

@@ -28,8 +28,8 @@ class Limits:
     """Between two messages of a subscription. Networks make several checkpoints a second."""
     first_backoff: float = 0.05
     last_backoff: float = 5.0
-    answer_bytes: int = 8 * _MIB
-    """Above a full page of the largest objects of users."""
+    answer_bytes: int = 16 * _MIB
+    """Above a page of the largest objects of users: 50 of 256,000 bytes."""
     checkpoint_bytes: int = 96 * _MIB
     """Contents have up to 32 MiB, and effects and events come on top."""
     answer_messages: int = 20_000
@@ -37,7 +37,10 @@ class Limits:
     checkpoint_messages: int = 250_000
     """20,000 transactions of six messages, and twice that for settlement."""
     buffered_checkpoints: int = 64
-    backfill_at_once: int = 8
+    buffered_bytes: int = 64 * _MIB
+    """Of the subscription, while `follow` is busy with what was missed; one checkpoint more may be in the works."""
+    backfill_at_once: int = 4
+    """Each may be a checkpoint of the largest size."""
     patience_seconds: float = 300.0
     """How long `follow` goes on without a single new checkpoint."""
 

@@ -93,12 +93,15 @@ class RefusedTransactionError(NetworkError):
 
 
 class OutcomeUnknownError(NetworkError):
-    """The transaction was sent, and nothing says what became of it."""
+    """The transaction was sent, and nothing says what became of it. `data` and `signatures`: to send it again as it is,
+    which is always safe."""
 
     advice = "ask for the digest, or send the very same bytes again; build no other transaction on its coins"
 
-    def __init__(self, digest: bytes, text: str, cause: NetworkError) -> None:
-        self.digest, self.cause = digest, cause
+    def __init__(
+        self, digest: bytes, text: str, cause: NetworkError, data: bytes, signatures: tuple[bytes, ...]
+    ) -> None:
+        self.digest, self.cause, self.data, self.signatures = digest, cause, data, signatures
         super().__init__(f"the outcome of transaction {text} is unknown ({cause})")
 
 

@@ -43,6 +43,10 @@ class Execution(Caller):
         """
         sent = digest(Hashed.TRANSACTION, data)
         doubts: list[RetryableError] = []
+
+        def unknown(problem: NetworkError) -> OutcomeUnknownError:
+            return OutcomeUnknownError(sent, base58.encode(sent), problem, data, tuple(signatures))
+
         try:
             answer = await self.ask(
                 Rpc.EXECUTE,
@@ -55,18 +59,18 @@ class Execution(Caller):
             return executed(wire.message_at(answer, "transaction"), sent)
         except (InvalidRequestError, NotFoundError) as problem:
             if doubts:
-                raise OutcomeUnknownError(sent, base58.encode(sent), problem) from None
+                raise unknown(problem) from None
             raise RefusedTransactionError(
                 f"transaction {base58.encode(sent)} is refused ({problem.what})", sent
             ) from None
         except RetryableError as problem:
             if not doubts:
                 raise
-            raise OutcomeUnknownError(sent, base58.encode(sent), problem) from None
+            raise unknown(problem) from None
         except NetworkError as problem:
             if not doubts and not problem.after_sending:
                 raise
-            raise OutcomeUnknownError(sent, base58.encode(sent), problem) from None
+            raise unknown(problem) from None
 
     async def simulate(self, data: bytes, *, returned: bool = False, deadline: Deadline | None = None) -> Simulated:
         """With every check that an execution has, and no effect. `returned`: with the commands' return values."""

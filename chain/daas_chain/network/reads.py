@@ -30,7 +30,9 @@ from .verify import asked_object, epoch_info, held_object
 
 MAX_BATCH = 50
 """Objects in one question, as real nodes bound it."""
-PAGE_SIZE = 500
+PAGE_SIZE = 50
+COINS_PAGE_SIZE = 1_000
+"""Coins have a hundred bytes; this is as many as real nodes give at once."""
 MAX_PAGES = 1_000
 _OBJECT_PATHS = ("bcs", "object_id", "version", "digest")
 _NOT_FOUND = 5
@@ -110,7 +112,8 @@ class Reads(Caller):
         self, owner: bytes, tag: StructTag | None = None, deadline: Deadline | None = None
     ) -> AsyncIterator[HeldObject]:
         """What an address owns, of one type or of all, page by page."""
-        asked = _given(owner=_text(owner), object_type=None if tag is None else str(tag))
+        size = COINS_PAGE_SIZE if tag == COIN else PAGE_SIZE
+        asked = _given(owner=_text(owner), object_type=None if tag is None else str(tag), page_size=size)
         async for message in self._pages(Rpc.OWNED_OBJECTS, _OBJECT_PATHS, "objects", deadline, asked):
             held = held_object(message)
             holder = held.object.owner
@@ -140,7 +143,7 @@ class Reads(Caller):
         """The dynamic fields of an object, page by page: each the Field object that `parent` owns."""
         paths = ("parent", "field_id", "field_object.bcs", "field_object.digest")
         async for message in self._pages(
-            Rpc.DYNAMIC_FIELDS, paths, "dynamic_fields", deadline, {"parent": _text(parent)}
+            Rpc.DYNAMIC_FIELDS, paths, "dynamic_fields", deadline, {"parent": _text(parent), "page_size": PAGE_SIZE}
         ):
             held = held_object(wire.message_at(message, "field_object"))
             if held.object.owner != ObjectOwner(parent):
@@ -161,9 +164,7 @@ class Reads(Caller):
     ) -> AsyncIterator[Any]:
         token = None
         for _ in range(MAX_PAGES):
-            answer = await self.ask(
-                rpc, paths, deadline=deadline, page_size=PAGE_SIZE, **asked, **_given(page_token=token)
-            )
+            answer = await self.ask(rpc, paths, deadline=deadline, **asked, **_given(page_token=token))
             for message in getattr(answer, items):
                 yield message
             before, token = token, wire.optional_octets(answer, "next_page_token")

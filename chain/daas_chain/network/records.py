@@ -137,3 +137,9 @@ class Checkpoint:
     @property
     def sequence_number(self) -> int:
         return self.summary.sequence_number
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds."""
+        parts = sum(len(effects) + len(events or b"") for effects, events in self.parts)
+        return len(self.summary_data) + len(self.signature) + len(self.contents) + parts

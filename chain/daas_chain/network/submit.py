@@ -7,7 +7,7 @@ what a simulation shows to fail is not sent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from daas_chain.sui import builder as build
@@ -16,6 +16,7 @@ from daas_chain.sui.builder import Builder, Resolved
 from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.signing import Signer, signed_by
 from daas_chain.sui.status import FailureKind
+from daas_chain.sui.types import SharedOwner
 
 from .caller import Deadline
 from .client import Network
@@ -31,16 +32,23 @@ MARGIN_UNITS = 1_000
 MIN_BUDGET_UNITS = 1_000
 PRICE_SECONDS = 10.0
 """How long an epoch and its gas price are believed. A price that is too low is refused, not lost."""
+MAX_SHARED = 10_000
+"""Shared objects that are remembered."""
 EPOCHS_VALID = 1
 """A transaction that got lost can be executed in this epoch and so many more; then its coins are free again."""
 
 
+Journal = Callable[[bytes, tuple[bytes, ...]], Awaitable[None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """`budget` None: measured by a simulation. `ceiling` bounds it in either case."""
+    """`budget` None: measured by a simulation. `ceiling` bounds it in either case. `spent`: MIST that functions take
+    from the gas coin, apart from what is split off it."""
 
     budget: int | None = None
     ceiling: int = DEFAULT_CEILING
+    spent: int = 0
 
 
 @dataclass(slots=True)
@@ -52,8 +60,12 @@ class Submitter:
     coins: GasCoins
     sponsor: Signer | None = None
     book: AbortBook = field(default_factory=AbortBook)
+    journal: Journal | None = None
+    """Awaited with the signed bytes before they are sent. Whoever keeps them can send them again after a crash, and so
+    learns what became of them before building anything else on the same coins."""
     _epoch: EpochInfo | None = None
     _epoch_until: Deadline | None = None
+    _shared: dict[bytes, Resolved] = field(default_factory=dict)
 
     @property
     def payer(self) -> bytes:
@@ -78,45 +90,62 @@ class Submitter:
             raise BudgetCeilingError(payment.ceiling, payment.budget)
         if least > payment.ceiling:
             raise BudgetCeilingError(payment.ceiling, least)
+        spent = payment.spent + commands.split_from_gas
         async with self.coins.reserve(
-            least if payment.budget is None else payment.budget,
-            payment.budget or payment.ceiling,
+            spent + (least if payment.budget is None else payment.budget),
+            spent + (payment.budget or payment.ceiling),
             commands.unresolved,
             until,
         ) as reservation:
             budget = payment.budget
             if budget is None:
-                budget = await self._measured(programmable, epoch, reservation, payment.ceiling, until)
+                allowed = min(reservation.total - spent, payment.ceiling)
+                budget = await self._measured(programmable, epoch, reservation, allowed, payment.ceiling, until)
             data = self._data(programmable, epoch, reservation, budget)
             return await self._send(data, epoch, reservation, _uses_gas_coin(programmable), until)
 
     async def simulate(
-        self,
-        commands: Builder,
-        ceiling: int = DEFAULT_CEILING,
-        *,
-        returned: bool = True,
-        deadline: Deadline | None = None,
+        self, commands: Builder, payment: Payment | None = None, deadline: Deadline | None = None
     ) -> Simulated:
         """What it would do now, return values included. Raises as `submit` does."""
+        payment = payment or Payment()
         until = self.network.deadline() if deadline is None else deadline
         programmable = await self.resolve(commands, until)
         epoch = await self.epoch(until)
         least = MIN_BUDGET_UNITS * epoch.reference_gas_price
-        async with self.coins.reserve(least, ceiling, commands.unresolved, until) as reservation:
-            data = self._data(programmable, epoch, reservation, min(reservation.total, ceiling))
-            found = await self.network.simulate(data, returned=returned, deadline=until)
+        spent = payment.spent + commands.split_from_gas
+        async with self.coins.reserve(
+            spent + least, spent + payment.ceiling, commands.unresolved, until
+        ) as reservation:
+            data = self._data(programmable, epoch, reservation, min(reservation.total - spent, payment.ceiling))
+            found = await self.network.simulate(data, returned=True, deadline=until)
         if found.failure is not None:
             raise failed(digest(Hashed.TRANSACTION, data), found.failure, self.book)
         return found
 
+    async def again(self, unknown: OutcomeUnknownError, deadline: Deadline | None = None) -> Executed:
+        """The very same bytes once more, until their outcome is known; then its coins are read.
+
+        Raises as `submit` does. After a refusal the coins come back by a new version, or when the transaction's last
+        epoch is over.
+        """
+        until = self.network.deadline() if deadline is None else deadline
+        outcome = await self.network.execute(unknown.data, unknown.signatures, until)
+        await self.coins.refresh(until)
+        if outcome.failure is not None:
+            raise failed(outcome.digest, outcome.failure, self.book, outcome)
+        return outcome
+
     async def resolve(self, commands: Builder, deadline: Deadline) -> tx.Programmable:
         """With every object as the network has it now."""
-        held = await self.network.objects(commands.unresolved, deadline)
-        resolved: Mapping[bytes, Resolved] = {
-            object_id: Resolved(one.reference, one.object.owner) for object_id, one in held.items()
-        }
-        return commands.finish(resolved, self.signer.address)
+        unknown = [object_id for object_id in commands.unresolved if object_id not in self._shared]
+        held = await self.network.objects(unknown, deadline) if unknown else {}
+        resolved = {object_id: Resolved(one.reference, one.object.owner) for object_id, one in held.items()}
+        if len(self._shared) > MAX_SHARED:
+            self._shared.clear()
+        # All that a transaction says of a shared object is the version at which it was shared, and that never changes.
+        self._shared |= {object_id: one for object_id, one in resolved.items() if isinstance(one.owner, SharedOwner)}
+        return commands.finish(self._shared | resolved, self.signer.address)
 
     async def epoch(self, deadline: Deadline) -> EpochInfo:
         """The present one, read again now and then."""
@@ -131,16 +160,21 @@ class Submitter:
         return build.encode(programmable, self.signer.address, gas, expiration)
 
     async def _measured(
-        self, programmable: tx.Programmable, epoch: EpochInfo, reservation: Reservation, ceiling: int, until: Deadline
+        self,
+        programmable: tx.Programmable,
+        epoch: EpochInfo,
+        reservation: Reservation,
+        allowed: int,
+        ceiling: int,
+        until: Deadline,
     ) -> int:
-        """Computation and storage of a simulation, and a margin."""
-        allowed = min(reservation.total, ceiling)
+        """Computation and storage of a simulation, and a margin; at most what is `allowed`."""
         data = self._data(programmable, epoch, reservation, allowed)
         found = await self.network.simulate(data, deadline=until)
         if found.failure is not None:
             if found.failure.kind is FailureKind.INSUFFICIENT_GAS:
                 if allowed < ceiling:
-                    raise InsufficientGasError(self.payer, ceiling, reservation.total)
+                    raise InsufficientGasError(self.payer, reservation.total + ceiling - allowed, reservation.total)
                 raise BudgetCeilingError(ceiling, ceiling + 1)
             raise failed(digest(Hashed.TRANSACTION, data), found.failure, self.book)
         gas = found.effects.gas_used
@@ -154,6 +188,8 @@ class Submitter:
         signatures = [await signed_by(self.signer, data)]
         if self.sponsor is not None and self.sponsor.address != self.signer.address:
             signatures.append(await signed_by(self.sponsor, data))
+        if self.journal is not None:
+            await self.journal(data, tuple(signatures))
         # First the mark, then the bytes: a task that is cancelled in between leaves the coins in doubt.
         reservation.unknown(epoch.epoch + EPOCHS_VALID)
         try:
@@ -161,6 +197,7 @@ class Submitter:
         except RefusedTransactionError:
             reservation.refused()
             self._epoch = None
+            self._shared.clear()
             raise
         except OutcomeUnknownError:
             raise

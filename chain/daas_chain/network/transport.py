@@ -116,7 +116,11 @@ class _BoundedStream(Stream[Any, Any]):
         if len(data) != length:
             raise StreamTerminatedError("the message was cut off")
         guard.check(data, self._recv_type, self.max_messages)
-        return self._codec.decode(data, self._recv_type)
+        try:
+            return self._codec.decode(data, self._recv_type)
+        except Exception as problem:
+            # betterproto raises whatever Python does with a wrong text, a time out of range, or too deep a message.
+            raise MalformedAnswerError(self._recv_type.__name__, f"{type(problem).__name__}: {problem}") from None
 
 
 class _Channel(Channel):
@@ -160,8 +164,8 @@ class _Channel(Channel):
 
 @contextmanager
 def _broken_is_no_cancellation() -> Iterator[None]:
-    """grpclib wakes whoever waits too long, or on a broken connection, by a cancellation that it then takes for its own;
-    the task stays marked as cancelled unless somebody takes that back."""
+    """grpclib wakes whoever waits too long, or on a broken connection, by a cancellation that it then takes back; the
+    task stays marked as cancelled unless somebody takes that mark off."""
     task = asyncio.current_task()
     before = 0 if task is None else task.cancelling()
     try:
@@ -222,6 +226,10 @@ class Transport:
             if isinstance(problem, TimeoutError):
                 channel.drop_if_silent()
             raise self._named(problem, rpc, _was_sent(stream), timeout) from None
+        finally:
+            if self._closed:
+                # Its connection may have been made after `close` had looked for one.
+                channel.close()
 
     async def subscribe(self, paths: Sequence[str]) -> AsyncGenerator[Any, None]:
         """Messages until it ends in a `NetworkError`; it never ends without one."""
@@ -279,8 +287,8 @@ class Transport:
                     return ClosedError(f"the connection to {self.endpoint} is closed")
                 return UnreachableError(f"{where}: the connection broke ({printable(problem)})", sent)
             case Exception():
-                # The libraries below raise whatever they like for bytes that are no HTTP/2, gRPC or protobuf.
-                return MalformedAnswerError("an answer by the protocol", f"{type(problem).__name__}: {problem}")
+                # h2 and grpclib raise whatever they like while a connection goes down, or for bytes that are no HTTP/2.
+                return UnreachableError(f"{where}: the connection broke ({type(problem).__name__})", sent)
             case _:
                 return problem
 

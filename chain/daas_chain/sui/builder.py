@@ -105,6 +105,8 @@ class Builder:
     _pure: dict[bytes, int] = field(default_factory=dict)
     _objects: dict[bytes, tuple[int, Passing]] = field(default_factory=dict)
     _commands: list[tx.Command] = field(default_factory=list)
+    split_from_gas: int = 0
+    """MIST that commands split off the gas coin: it has to have them beside the budget."""
 
     def pure(self, value: bytes) -> tx.InputArgument:
         """`value`: in BCS."""
@@ -172,6 +174,8 @@ class Builder:
 
     def split(self, coin: tx.Argument, amounts: Sequence[int]) -> tuple[tx.NestedResult, ...]:
         """One coin for each amount, in MIST or what the coin counts."""
+        if coin == GAS:
+            self.split_from_gas += sum(amounts)
         values = [self.pure(amount.to_bytes(8, "little")) for amount in amounts]
         command = self._add(tx.SplitCoins(coin, self._checked(values))).command
         return tuple(tx.NestedResult(command, index) for index in range(len(amounts)))

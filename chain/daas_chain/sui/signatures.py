@@ -43,13 +43,13 @@ _PURE = re.compile(
 
 def passing_of(parameter: str) -> Passing:
     """`parameter`: a type as the interface writes it."""
-    if parameter.startswith("&mut "):
-        return Passing.MUTATE
-    if parameter.startswith("&"):
-        return Passing.READ
-    if parameter.startswith(_RECEIVING):
-        return Passing.RECEIVING
-    return Passing.PURE if _PURE.fullmatch(parameter) else Passing.CONSUME
+    held = parameter.removeprefix("&mut ").removeprefix("&")
+    # Bytes may be given where a function wants a reference to what they stand for.
+    if _PURE.fullmatch(held):
+        return Passing.PURE
+    if held != parameter:
+        return Passing.MUTATE if parameter.startswith("&mut ") else Passing.READ
+    return Passing.RECEIVING if held.startswith(_RECEIVING) else Passing.CONSUME
 
 
 def signatures(interface: Mapping[str, Any]) -> dict[tuple[str, str], FunctionSignature]:
