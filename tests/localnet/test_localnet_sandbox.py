@@ -27,6 +27,7 @@ from support import move_cases, move_differential
 from support.move_package import need_compiler
 from support.move_world import address, framework
 
+pytestmark = pytest.mark.e2e
 sandbox = pytest.importorskip("sui_sandbox", reason="no sui-sandbox: pip install sui-sandbox==0.22.0")
 HOME = address(0xD1FF)
 STAND_INS = {f"texts::{name}" for name in ("blake", "keccak", "hmac", "signed", "to_address", "address_number")}
