@@ -1,4 +1,4 @@
-"""Promises: the faucet gives coins in sui-faucet's format, to many at once, and to no malformed request; health tells."""
+"""Promises: the faucet gives coins in sui-faucet's format, to many at once, to no malformed request; health tells."""
 
 from __future__ import annotations
 

@@ -62,11 +62,7 @@ async def test_a_transaction_without_gas_comes_back_complete_and_runs_as_simulat
             assert done.effects.status.success
             assert done.effects.gas_used == used
             assert done.digest == tried.transaction.digest
-            assert (
-                [one.event_type for one in done.events.events] == [one.event_type for one in tried.events.events]
-                if done.events
-                else tried.events is None
-            )
+            assert done.events == tried.events
 
 
 async def test_objects_are_resolved_by_what_they_are_and_what_takes_them() -> None:
