@@ -141,6 +141,12 @@ class _Protocol(H2Protocol):
         self._server.connections.discard(self)
         super().connection_lost(exc)
 
+    @property
+    def busy(self) -> bool:
+        """A call runs, or its answer is still here."""
+        streams = getattr(self.processor, "streams", {}) if hasattr(self, "processor") else {}
+        return bool(streams) or (self._corked is not None and self._corked.unsent > 0)
+
     def end(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -166,6 +172,16 @@ class GrpcServer(Server):
         super().__init__([handlers], codec=Codec(), status_details_codec=StatusDetails(), config=config)
         self.connections: set[_Protocol] = set()
         self.connections_max = connections_max
+
+    def refuse_connections(self) -> None:
+        """Those that there are stay."""
+        self.connections_max = 0
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def busy(self) -> bool:
+        return any(one.busy for one in self.connections)
 
     def _protocol_factory(self) -> H2Protocol:
         self.__gc_step__()
