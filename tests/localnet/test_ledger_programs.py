@@ -8,12 +8,15 @@ import pytest
 
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.effects import Existed
+from daas_chain.sui.objects import SUI as SUI_TYPE
 from daas_chain.sui.status import ArgumentErrorKind, Failure, FailureKind
-from daas_chain.sui.types import AddressOwner
+from daas_chain.sui.types import AddressOwner, SharedOwner, StructTag
 from support.ledger_post import post
-from support.ledger_world import ALICE, BOB, LedgerWorld, balance, u64
+from support.ledger_world import ALICE, BOB, SUI, LedgerWorld, balance, u64
 
 pytestmark = pytest.mark.e2e
+
+COIN = StructTag(SUI, "coin", "Coin", (SUI_TYPE,))
 
 
 class Post(LedgerWorld):
@@ -98,13 +101,51 @@ def test_a_debt_must_be_repaid_and_bars_private_functions(world: Post) -> None:
     outcome = world.run(block)
     assert outcome.succeeded, outcome.reason
     assert [one.contents for one in outcome.events] == [u64(5)]
+
+    def note(build: Any) -> Failure | None:
+        """Borrows `owed`, notes what `build` gives, and repays."""
+        block = world.block()
+        owed = block.pure(u64(5))
+        debt = block.call(world.package, "post::borrow", owed)
+        block.call(world.package, "post::note", build(block, owed))
+        block.call(world.package, "post::repay", debt)
+        status = world.run(block).effects.status
+        return status if isinstance(status, Failure) else None
+
+    # What has nothing to do with the debt is free; what was used with it is not, at any distance, until it is repaid.
+    assert note(lambda block, _: block.call(world.package, "post::number")) is None
+    assert note(lambda block, _: block.pure(u64(6))) is None
+    barred = (0, (ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION, None))
+    with_debt = note(lambda _, owed: owed)
+    assert with_debt is not None
+    assert (with_debt.detail, with_debt.command) == (barred, 1)
+
+    def further(block: Any, owed: Any) -> Any:
+        number = block.call(world.package, "post::number")
+        block.call(world.package, "post::add", number, owed)
+        return number
+
+    far = note(further)
+    assert far is not None
+    assert (far.detail, far.command) == (barred, 3)
+
+
+def test_a_consumed_shared_object_bars_private_functions_for_ever(world: Post) -> None:
     block = world.block()
-    block.call(world.package, "post::borrow", block.pure(u64(5)))
-    block.call(world.package, "post::note", block.call(world.package, "post::number"))
-    assert failure(world.run(block)).detail == (
-        0,
-        (ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION, None),
-    )
+    block.call(SUI, "transfer::public_share_object", *block.split(tx.GasCoin(), 5), types=(COIN,))
+    outcome = world.run(block)
+    shared = next(one.object_id for one in outcome.batch.written if isinstance(one.owner, SharedOwner))
+    block = world.block()
+    money = block.call(SUI, "coin::into_balance", block.object(shared), types=(SUI_TYPE,))
+    block.call(world.package, "post::note", block.call(SUI, "balance::value", money, types=(SUI_TYPE,)))
+    block.transfer(ALICE, block.call(SUI, "coin::from_balance", money, types=(SUI_TYPE,)))
+    status = failure(world.run(block))
+    assert status.detail == (0, (ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION, None))
+    # Read only, it bars nothing.
+    block = world.block()
+    value = block.call(SUI, "coin::value", block.object(shared), types=(SUI_TYPE,))
+    block.call(world.package, "post::note", value)
+    assert world.run(block).succeeded
 
 
 def test_events_are_in_their_order_and_changes_through_references_stay(world: Post) -> None:

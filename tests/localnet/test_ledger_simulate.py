@@ -194,7 +194,14 @@ def test_a_transaction_for_some_epochs_of_one_chain(
     world.ledger.epoch = replace(world.ledger.epoch, number=3)
     block = world.block()
     block.transfer(BOB, *block.split(tx.GasCoin(), 5))
-    valid = {"min_epoch": 3, "max_epoch": 3, "min_timestamp": None, "max_timestamp": None, "chain": CHAIN, "nonce": 1}
+    valid: dict[str, Any] = {
+        "min_epoch": 3,
+        "max_epoch": 3,
+        "min_timestamp": None,
+        "max_timestamp": None,
+        "chain": CHAIN,
+        "nonce": 1,
+    }
     for expiration in (tx.ValidDuring(**valid | changed), tx.Validity(**valid | changed, allowed_proposers=None)):
         if problem is None:
             assert world.run(block, expiration=expiration).succeeded

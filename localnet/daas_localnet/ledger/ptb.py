@@ -20,9 +20,7 @@ from daas_chain.sui.transaction import (
     MakeMoveVec,
     MergeCoins,
     MoveCall,
-    NestedResult,
     Publish,
-    Result,
     SplitCoins,
     TransferObjects,
     Upgrade,
@@ -93,7 +91,7 @@ class Commands:
                 results = self._vector(command)
             case Publish() | Upgrade():
                 results = [self.deploy(self, command)]
-        self.slots.results.append(results)
+        self.slots.end(results)
         if self.mode is not Mode.EXECUTE:
             self._output(results)
 
@@ -157,12 +155,14 @@ class Commands:
         wanted_count = len(parameters) - with_context
         if wanted_count != len(command.arguments):
             raise CommandFailure(FailureKind.ARITY_MISMATCH, reason=f"{wanted_count} arguments")
-        if function.definition.visibility is not Visibility.PUBLIC and self.mode is not Mode.INSPECT:
-            self._no_hot_values(command.arguments)
         values = [
             self._argument(index, one, parameter)
             for index, (one, parameter) in enumerate(zip(command.arguments, parameters, strict=False))
         ]
+        owing = self.slots.owing()
+        private = function.definition.visibility is not Visibility.PUBLIC and self.mode is not Mode.INSPECT
+        if private and owing is not None:
+            raise argument_failure(owing, ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION)
         if with_context:
             values.append(self.context())
         found = self.enter(self.machine, function, types, values)
@@ -193,17 +193,6 @@ class Commands:
             raise CommandFailure(
                 FailureKind.TYPE_ARGUMENT_ERROR, (index, TypeArgumentErrorKind.TYPE_NOT_FOUND), problem.reason
             ) from None
-
-    def _no_hot_values(self, arguments: tuple[Argument, ...]) -> None:
-        """While there is a value that somebody must give back, a private function takes no result of a command."""
-        hot = any(
-            slot.cell and not abilities(slot.type) & (Ability.DROP | _OBJECT)
-            for results in self.slots.results
-            for slot in results
-        )
-        for index, one in enumerate(arguments):
-            if hot and isinstance(one, Result | NestedResult):
-                raise argument_failure(index, ArgumentErrorKind.INVALID_ARGUMENT_TO_PRIVATE_ENTRY_FUNCTION)
 
     def _argument(self, index: int, argument: Argument, parameter: Type) -> Any:
         if parameter.reference:

@@ -12,6 +12,7 @@ from typing import Any
 from daas_chain.bytecode_types import Ability, Kind
 from daas_chain.sui.status import ArgumentErrorKind
 from daas_chain.sui.transaction import Argument, GasCoin, InputArgument, NestedResult, Result
+from daas_chain.sui.types import SharedOwner
 from daas_localnet.vm import codec
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.types import SCALARS, Type, abilities
@@ -19,6 +20,7 @@ from daas_localnet.vm.values import copy, refer
 from daas_protocol.bcs import BcsError
 
 from .errors import argument_failure
+from .heat import Group, is_debt, joined
 from .objects import Stored
 
 _STD, _SUI = (1).to_bytes(32, "big"), (2).to_bytes(32, "big")
@@ -41,6 +43,9 @@ class Slot:
     origin: Stored | None = None
     """The input object that it was."""
     is_gas: bool = False
+    group: Group = field(default_factory=Group)
+    debt: bool = False
+    """A result that its group owes."""
 
 
 @dataclass(slots=True, eq=False)
@@ -64,10 +69,27 @@ class Slots:
         self.inputs = inputs
         self.results: list[list[Slot]] = []
         self._borrowed: dict[int, bool] = {}
+        self._used: dict[int, Group] = {}
+        self._shared_consumed = False
 
     def begin(self) -> None:
         """A new command: nothing is borrowed."""
         self._borrowed = {}
+        self._used = {}
+        self._shared_consumed = False
+
+    def end(self, results: list[Slot]) -> None:
+        """The command's values are in one group, with what it returned."""
+        group = joined(self._used.values())
+        group.forever |= self._shared_consumed
+        for one in results:
+            one.group, one.debt = group, is_debt(one.type)
+            group.owe(one.debt)
+        self.results.append(results)
+
+    def owing(self) -> int | None:
+        """The first of the command's arguments whose group owes something when all of them have been taken."""
+        return min((index for index, group in self._used.items() if group.owes), default=None)
 
     def find(self, index: int, argument: Argument) -> Slot | PureSlot:
         """Raises CommandFailure."""
@@ -98,10 +120,13 @@ class Slots:
             raise argument_failure(index, ArgumentErrorKind.INVALID_GAS_COIN_USAGE)
         if not slot.takeable:
             raise argument_failure(index, ArgumentErrorKind.INVALID_OBJECT_BY_VALUE)
+        self._used[index] = slot.group
         if Ability.COPY in abilities(slot.type):
             return slot.type, copy(self._run, slot.cell[0])
         if id(slot) in self._borrowed:
             raise argument_failure(index, ArgumentErrorKind.INVALID_VALUE_USAGE)
+        slot.group.owe(-slot.debt)
+        self._shared_consumed |= slot.origin is not None and isinstance(slot.origin.owner, SharedOwner)
         return slot.type, slot.cell.pop()
 
     def borrow(self, index: int, argument: Argument, wanted: Type | None, *, mutable: bool) -> tuple[Type, Any]:
@@ -113,6 +138,7 @@ class Slots:
         if before is not None and (mutable or before):
             raise argument_failure(index, ArgumentErrorKind.INVALID_VALUE_USAGE)
         self._borrowed[id(slot)] = mutable
+        self._used[index] = slot.group
         return slot.type, refer(slot.cell, 0)
 
     def _typed(self, index: int, argument: Argument, wanted: Type | None) -> Slot:
