@@ -12,6 +12,7 @@ from . import (
     checkpoint_commands,
     instance_commands,
     key_commands,
+    localnet_commands,
     move_commands,
     receipt_commands,
     run_commands,
@@ -44,6 +45,7 @@ app.add_typer(receipt_commands.app, name="receipt")
 app.add_typer(attestation_commands.app, name="attestation")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(move_commands.app, name="move")
+app.add_typer(localnet_commands.app, name="localnet")
 app.add_typer(bench_commands.app, name="bench")
 
 

@@ -113,6 +113,7 @@ def test_lists_of_revoked_certificates_lead_nowhere(world: World) -> None:
         ]
 
 
+@pytest.mark.e2e
 def test_over_a_month_every_document_verifies_until_its_leaf_ends(world: World) -> None:
     """And CAs are made anew only when the next certificate would not fit into them any more."""
     seen: list[set[bytes]] = [set() for _ in range(5)]

@@ -55,6 +55,7 @@ def loaded_numbers(module: Module) -> set[int]:
     }
 
 
+@pytest.mark.e2e
 def test_codes_decode_to_the_name_message_and_line_that_the_move_vm_shows(one: Module, tmp_path: Path) -> None:
     aborts = [abort for abort in (decode_abort(one, code) for code in loaded_numbers(one)) if abort.line]
     assert {(abort.name, abort.message, abort.line) for abort in aborts} == {

@@ -15,7 +15,7 @@ from pathlib import Path
 from daas_chain.sui import transaction as tx
 from daas_localnet.ledger.sqlite import SqliteStore
 from support.ledger_contract import BUDGET, ContractWorld
-from support.ledger_world import BOB, START_MS, Block
+from support.ledger_world import BOB, FAUCET, Block
 
 
 def rss() -> int:
@@ -29,6 +29,9 @@ def rss() -> int:
 class Runner:
     def __init__(self, world: ContractWorld) -> None:
         self.world = world
+        block = world.block()
+        block.transfer(BOB, *block.split(tx.GasCoin(), 10**15))
+        assert world.run(block, FAUCET).succeeded
         self.coin = world.coins(BOB)[0].object_id
         self.taken: dict[str, list[float]] = {}
         self.bytes: dict[str, int] = {}
@@ -70,7 +73,7 @@ def main() -> None:
         store = SqliteStore(Path(folder) / "ledger")
         began = time.perf_counter()
         world = ContractWorld(store)
-        print(f"world with the contract: {time.perf_counter() - began:.2f} s; now {START_MS}")
+        print(f"world with the contract: {time.perf_counter() - began:.2f} s")
         runner = Runner(world)
         gc.collect()
         began, before = time.perf_counter(), rss()
@@ -84,13 +87,14 @@ def main() -> None:
             if number % 4 == 0:
                 runner.receipt()
                 runner.receipt(3)
-            if number % (count // 4) == 0:
+            if number % (count // 10) == 0:
                 gc.collect()
                 print(
                     f"{number} requests: {number / (time.perf_counter() - began):.0f}/s, memory +{rss() - before} KiB"
                 )
         for _ in range(20):
             runner.request(12_000)
+        print(f"objects kept {len(store._cache)}, types {sum(map(len, world.ledger.packages._types.values()))}")
         runner.report()
         if "-p" in sys.argv:
             pstats.Stats(profile).sort_stats(sys.argv[-1]).print_stats(70)

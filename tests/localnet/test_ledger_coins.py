@@ -100,6 +100,15 @@ def test_a_failed_transaction_pays_computation_and_joins_its_gas_coins(world: Le
     assert outcome.effects.gas_used.computation == 1_000_000
 
 
+def test_amounts_that_no_coin_could_have_are_an_overflow(world: LedgerWorld) -> None:
+    block = world.block()
+    block.transfer(BOB, *block.split(tx.GasCoin(), 2**64 - 1, 1))
+    assert failure(world.run(block)) == Failure((FailureKind.COIN_BALANCE_OVERFLOW, None), 0)
+    block = world.block()
+    block.transfer(BOB, *block.split(tx.GasCoin(), 2**64 - 1))
+    assert failure(world.run(block)) == Failure((FailureKind.INSUFFICIENT_COIN_BALANCE, None), 0)
+
+
 def test_coins_are_merged_and_their_deposit_comes_back(world: LedgerWorld) -> None:
     first, second, third, *_ = world.coins(ALICE)
     block = world.block()

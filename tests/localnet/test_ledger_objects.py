@@ -8,10 +8,21 @@ import pytest
 
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.digests import dynamic_field_id
-from daas_chain.sui.effects import Existed, IdOperation, NotExist, ObjectChange, ObjectWrite
+from daas_chain.sui.effects import (
+    EFFECTS,
+    Existed,
+    IdOperation,
+    MutateStreamEnded,
+    NotExist,
+    ObjectChange,
+    ObjectWrite,
+    ReadStreamEnded,
+)
 from daas_chain.sui.objects import SUI as SUI_TYPE
 from daas_chain.sui.status import Failure, FailureKind
 from daas_chain.sui.types import AddressOwner, ObjectOwner, Primitive, SharedOwner, StructTag
+from daas_localnet.ledger import changes, settle
+from daas_localnet.ledger.errors import CommandFailure, InitialVersionError
 from daas_localnet.ledger.store import Batch
 from support.ledger_world import ALICE, BOB, SUI, Block, LedgerWorld, balance, u64
 
@@ -191,8 +202,29 @@ def test_a_shared_object_stays_shared_or_is_deleted(world: Bags) -> None:
     assert outcome.effects.status.kind is FailureKind.COMMAND_ARGUMENT_ERROR
     assert attempt(share).succeeded
     assert world.get(bag).owner == SharedOwner(initial)
-    assert attempt(destroy).succeeded
+    end = attempt(destroy)
+    assert end.succeeded
     assert world.store.get(bag) is None
+
+    # Who did not know yet pays for the attempt, and the effects say why. A coin that was named too moves on.
+    coin = world.coins(BOB)[-1]
+    for mutable, kind in ((True, MutateStreamEnded), (False, ReadStreamEnded)):
+        block = world.block()
+        how = tx.Mutability.MUTABLE if mutable else tx.Mutability.IMMUTABLE
+        named = block.add(tx.ObjectInput(tx.SharedInput(bag, initial, how)))
+        block.call(SUI, "bag::length", named)
+        block.call(SUI, "coin::value", block.object(coin.object_id), types=(SUI_TYPE,))
+        late = world.run(block, BOB)
+        assert late.effects.status == Failure((FailureKind.INPUT_OBJECT_DELETED, None), None)
+        assert late.effects.unchanged_consensus == ((bag, kind(end.effects.lamport_version)),)
+        assert late.effects.lamport_version > end.effects.lamport_version
+        assert end.effects.transaction_digest in late.effects.dependencies
+        assert world.get(coin.object_id).version == late.effects.lamport_version
+        assert world.get(coin.object_id).owner == AddressOwner(BOB)
+    block = world.block()
+    block.call(SUI, "bag::length", block.add(tx.ObjectInput(tx.SharedInput(bag, initial + 1, tx.Mutability.MUTABLE))))
+    with pytest.raises(InitialVersionError):
+        world.run(block, BOB)
 
 
 def test_versions_follow_the_newest_input_also_one_that_is_only_read(world: Bags) -> None:
@@ -211,6 +243,29 @@ def test_versions_follow_the_newest_input_also_one_that_is_only_read(world: Bags
     outcome = world.run(block, BOB, coins=[coin])
     assert outcome.effects.lamport_version == newest + 1 == world.get(coin.object_id).version
     assert world.get(bag).version == newest
+
+
+def test_effects_that_are_too_large_are_dropped(world: Bags, monkeypatch: pytest.MonkeyPatch) -> None:
+    block = world.block()
+    block.transfer(BOB, *block.split(tx.GasCoin(), *range(1, 20)))
+    size = len(EFFECTS.encode(world.ledger.simulate(world.data(block, ALICE)).effects))
+    monkeypatch.setattr(settle, "CHANGES_UNCHECKED", 0)
+    monkeypatch.setattr(settle, "EFFECTS_BYTES_MAX", size)
+    assert world.ledger.simulate(world.data(block, ALICE)).succeeded
+    monkeypatch.setattr(settle, "EFFECTS_BYTES_MAX", size - 1)
+    outcome = world.run(block)
+    assert outcome.effects.status == Failure((FailureKind.EFFECTS_TOO_LARGE, (size, size - 1)), None)
+    assert len(outcome.batch.written) == 1
+
+
+def test_no_object_comes_to_own_itself() -> None:
+    ids = [bytes([number]) * 32 for number in range(4)]
+    changes.no_circles({ids[0]: ids[1], ids[1]: ids[2], ids[3]: ids[1]})
+    for parents in ({ids[0]: ids[0]}, {ids[3]: ids[0], ids[0]: ids[1], ids[1]: ids[2], ids[2]: ids[0]}):
+        with pytest.raises(CommandFailure) as raised:
+            changes.no_circles(parents)
+        assert raised.value.kind is FailureKind.CIRCULAR_OBJECT_OWNERSHIP
+        assert raised.value.detail == ids[0]
 
 
 def test_a_store_takes_a_batch_whole_or_not_at_all(world: Bags) -> None:

@@ -140,6 +140,21 @@ def test_only_without_checks_a_pure_argument_is_of_any_type_and_nothing_must_be_
     index, (kind, _) = failed(simulate(world, forged, checks=True)).detail
     assert (index, kind) == (0, ArgumentErrorKind.INVALID_USAGE_OF_PURE_ARG)
     assert simulate(world, forged, checks=False).outputs[0].returned == ((Primitive.U64, u64(START_MS + 5)),)
+    # Made once, it is used once.
+    twice = world.block()
+    coin = twice.pure(bytes(32) + u64(5))
+    for _ in range(2):
+        twice.transfer(
+            BOB,
+            twice.call(
+                SUI,
+                "coin::from_balance",
+                twice.call(SUI, "coin::into_balance", coin, types=(SUI_TYPE,)),
+                types=(SUI_TYPE,),
+            ),
+        )
+    index, (kind, _) = failed(simulate(world, twice, checks=False)).detail
+    assert (index, kind) == (0, ArgumentErrorKind.INVALID_VALUE_USAGE)
     # Coins out of nothing do not overflow the gas coin.
     rich = world.block()
     made = rich.call(SUI, "coin::from_balance", rich.pure(u64(2**64 - 1 - MOCK_MIST)), types=(SUI_TYPE,))

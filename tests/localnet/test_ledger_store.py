@@ -14,14 +14,16 @@ from daas_chain.sui import transaction as tx
 from daas_chain.sui.effects import EFFECTS
 from daas_chain.sui.system_transaction import CommitPrologueV1
 from daas_chain.sui.transaction import TRANSACTION_DATA
-from daas_chain.sui.types import AddressOwner, ObjectOwner
+from daas_chain.sui.types import AddressOwner, ObjectOwner, StructTag
+from daas_localnet.ledger import packages, sqlite
 from daas_localnet.ledger.execute import Ledger
 from daas_localnet.ledger.genesis import CLOCK
 from daas_localnet.ledger.sqlite import SqliteStore
-from daas_localnet.ledger.store import Batch, StaleVersionError
+from daas_localnet.ledger.store import Batch, MemoryStore, StaleVersionError
 from daas_localnet.ledger.system import ClockError, prologue_data, time_of
+from daas_protocol.bcs import encode_bytes
 from support.ledger_world import ALICE, BOB, START_MS, SUI, LedgerWorld, balance, first_state
-from support.move_world import address
+from support.move_world import address, built
 
 WRITER = """
 import sys
@@ -137,3 +139,34 @@ def test_the_clock_goes_on_by_a_transaction_of_the_network(tmp_path: Path) -> No
     assert outcome.succeeded
     assert outcome.effects.lamport_version > after.version
     assert world.store.get(address(7)) is None
+
+
+def test_what_is_kept_in_memory_is_bounded_and_decides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def effects(store: SqliteStore | MemoryStore) -> list[bytes]:
+        world = LedgerWorld(store)
+        package, outcome = world.publish([one.bytecode for one in built().package.modules][:3])
+        found = [EFFECTS.encode(outcome.effects)]
+        for number in range(5):
+            block = world.block()
+            pcr = block.call(package, "pcr::new", block.pure(bytes([number])), block.pure(encode_bytes(bytes(48))))
+            block.command(tx.MakeMoveVec(StructTag(package, "pcr", "Pcr"), (pcr,)))
+            block.transfer(BOB, *block.split(tx.GasCoin(), *range(1, 5)))
+            outcome = world.run(block)
+            assert outcome.succeeded, outcome.reason
+            found.append(EFFECTS.encode(outcome.effects))
+        return found
+
+    expected = effects(MemoryStore())
+    for module, name, value in (
+        (sqlite, "CACHED", 4),
+        (sqlite, "CACHED_BYTES", 100),
+        (packages, "PACKAGES_KEPT", 1),
+        (packages, "TYPES_KEPT", 1),
+        (packages, "WORLDS_KEPT", 1),
+    ):
+        monkeypatch.setattr(module, name, value)
+    store = SqliteStore(tmp_path / "ledger")
+    assert effects(store) == expected
+    assert len(store._cache) <= 4
+    assert store._cached_bytes == sum(len(one.move.contents) for one in store._cache.values() if one.move) <= 100
+    store.close()

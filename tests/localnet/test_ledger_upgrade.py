@@ -89,6 +89,27 @@ def test_the_new_version_has_an_id_of_its_own_and_the_old_ones_types(world: Upgr
         assert world.run(block).succeeded is expected
 
 
+def test_one_transaction_may_call_two_versions_of_a_package(world: Upgrading) -> None:
+    outcome = world.upgrade(codes(FEW + 2))
+    second = next(one.object_id for one in outcome.batch.written if one.package is not None)
+    block = world.block()
+    made = {
+        package: block.call(package, "pcr::new", block.pure(bytes([number])), block.pure(encode_bytes(bytes(48))))
+        for number, package in enumerate((world.first, second))
+    }
+    # A value of one version is a value of the other.
+    for caller, owner in ((world.first, second), (second, world.first)):
+        block.call(caller, "pcr::index", made[owner])
+    block.call(second, "params::default")
+    done = world.ledger.simulate(world.data(block, ALICE))
+    assert done.succeeded, done.reason
+    assert [one.returned[0][1] for one in done.outputs[2:4]] == [b"\1", b"\0"]
+    # The first has no such function, also where the second is called too.
+    block.call(world.first, "params::default")
+    status = world.run(block).effects.status
+    assert status == Failure((FailureKind.FUNCTION_NOT_FOUND, None), 5)
+
+
 def test_what_is_not_allowed_is_refused_by_name(world: Upgrading) -> None:
     few = codes(FEW)
     assert reason(world.upgrade(few[:2])) is UpgradeErrorKind.INCOMPATIBLE_UPGRADE

@@ -1,9 +1,10 @@
-"""A whole network in a test: keys that sign, transactions built as a client builds them, a light client that follows."""
+"""A whole network in a test: keys that sign, transactions as a client builds them, a light client that follows."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -15,13 +16,14 @@ from daas_chain.sui import transaction as tx
 from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.objects import SUI as SUI_TYPE
 from daas_chain.sui.transaction import TRANSACTION_DATA
-from daas_chain.sui.types import StructTag
+from daas_chain.sui.types import AddressOwner, StructTag
 from daas_localnet.ledger.objects import Stored
 from daas_localnet.ledger.signatures import signing_digest
 from daas_localnet.ledger.sqlite import SqliteStore
-from daas_localnet.ledger.store import MemoryStore
+from daas_localnet.ledger.store import Batch, MemoryStore
 from daas_localnet.node.archive import Executed
 from daas_localnet.node.checkpoints import Certified
+from daas_localnet.node.founding import found_network
 from daas_localnet.node.network import Network
 from daas_localnet.node.settings import Settings
 from daas_protocol.sui import address_of
@@ -53,17 +55,25 @@ def settings(seed: bytes | None = SEED, validators: int = 4, epoch_ms: int | Non
     return Settings(address(FAUCET), seed=seed, validators=validators, epoch_ms=epoch_ms)
 
 
+@cache
+def founded() -> Batch:
+    """What a new network writes, once for all tests."""
+    return found_network(built(), settings(), START_MS)
+
+
 class NodeWorld(LedgerWorld):
     """Builds transactions over a network's objects; executes nothing by itself."""
 
-    def __init__(self, store: MemoryStore | SqliteStore | None = None, given: Settings | None = None) -> None:
+    def __init__(
+        self, store: MemoryStore | SqliteStore | None = None, given: Settings | None = None, now_ms: int = START_MS
+    ) -> None:
         self.store = MemoryStore() if store is None else store  # type: ignore[assignment]
-        self.network = Network.open(self.store, built(), given or settings(), START_MS)
+        if given is None and not Network.stored_in(self.store):
+            self.store.commit(founded())
+        self.network = Network.open(self.store, built(), given or settings(), now_ms)
         self.ledger = self.network.ledger
 
     def coins(self, owner: bytes) -> list[Stored]:
-        from daas_chain.sui.types import AddressOwner
-
         found = [one for one in self.store.owned(AddressOwner(owner)) if one.type == COIN]
         return sorted(found, key=lambda one: one.object_id)
 

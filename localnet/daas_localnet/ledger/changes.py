@@ -127,6 +127,8 @@ def collect(
     for package in published:
         changes.drafts[package.object_id] = Draft(package, ImmutableOwner())
     _still_shared(changes)
+    owners = ((id_, draft.owner) for id_, draft in changes.drafts.items())
+    no_circles({id_: owner.object_id for id_, owner in owners if isinstance(owner, ObjectOwner)})
     _sizes(changes)
     return changes
 
@@ -156,6 +158,18 @@ def _still_shared(changes: Changes) -> None:
         draft = changes.drafts.get(id_)
         if draft is None or draft.owner != one.owner:
             raise CommandFailure(FailureKind.SHARED_OBJECT_OPERATION_NOT_ALLOWED, reason=id_.hex())
+
+
+def no_circles(parents: dict[bytes, bytes]) -> None:
+    """An object that owns itself, through others, could never be reached again. `parents`: of what is written."""
+    for start in parents:
+        at: bytes | None = parents[start]
+        for _ in parents:
+            if at == start:
+                raise CommandFailure(FailureKind.CIRCULAR_OBJECT_OWNERSHIP, start)
+            at = None if at is None else parents.get(at)
+            if at is None:
+                break
 
 
 def _sizes(changes: Changes) -> None:

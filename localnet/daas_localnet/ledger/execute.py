@@ -6,13 +6,14 @@ a transaction's code does, it ends in effects.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from daas_attestation.anchor import AwsAnchor, TrustAnchor
 from daas_chain.sui.events import Event
 from daas_chain.sui.status import Failure, FailureKind, MoveLocation, Success
-from daas_chain.sui.transaction import MakeMoveVec, MoveCall, TransactionData
+from daas_chain.sui.transaction import Command, MakeMoveVec, MoveCall, TransactionData
 from daas_chain.sui.types import AddressOwner, SharedOwner
 from daas_localnet.vm import codec
 from daas_localnet.vm import errors as vm_errors
@@ -24,7 +25,7 @@ from daas_localnet.vm.types import Type, struct
 from . import gas
 from .changes import Changes, collect, only_gas, smashed
 from .errors import CommandFailure
-from .inputs import Checked, CheckedInput, check
+from .inputs import Checked, CheckedInput, EndedInput, check
 from .objects import FRAMEWORK, GAS_COIN, Stored
 from .packages import Packages, packages_of
 from .ptb import Commands
@@ -135,9 +136,11 @@ class _Attempt:
 
     def _changes(self) -> Changes:
         checked, data = self._checked, self._checked.data
+        if any(checked.ended):
+            raise CommandFailure(FailureKind.INPUT_OBJECT_DELETED)
         self._command = 0
-        machine = self._machine()
-        runtime = LedgerRuntime(self._ledger.store, lambda tag: self._packages.type(machine.world, tag))
+        machine, machines = self._machines()
+        runtime = LedgerRuntime(self._ledger.store, lambda tag: self._packages.type(commands.machine.world, tag))
         epoch = self._ledger.epoch
         context = vm.TransactionContext(
             data.sender,
@@ -157,13 +160,14 @@ class _Attempt:
         gas_slot = Slot(coin, [gas_value], origin=first, is_gas=True)
         runtime.owners[first.object_id] = vm.Owner(vm.OwnerKind.ADDRESS, data.gas.owner)
         inputs = [
-            PureSlot(one) if isinstance(one, bytes) else self._object(one, machine, run, runtime)
+            self._object(one, machine, run, runtime) if isinstance(one, CheckedInput) else PureSlot(one)
             for one in checked.inputs
+            if not isinstance(one, EndedInput)
         ]
         slots = Slots(run, gas_slot, inputs, anything=self._mode is Mode.INSPECT)
         commands = Commands(machine, self._packages, run, runtime, slots, deploy, self._mode)
         for index, command in enumerate(checked.kind.commands):
-            self._command = index
+            self._command, commands.machine = index, machines[index]
             commands.command(command)
         self._command = None
         commands.unused()
@@ -173,21 +177,29 @@ class _Attempt:
         changes.add_to_gas(data.gas.budget)
         return changes
 
-    def _machine(self) -> Machine:
-        called: list[bytes] = []
-        named: list[bytes] = [STD, FRAMEWORK]
-        for command in self._checked.kind.commands:
-            match command:
-                case MoveCall():
-                    called.append(command.package)
-                    named.extend(one for tag in command.type_arguments for one in packages_of(tag))
-                case MakeMoveVec(type=element) if element is not None:
-                    named.extend(packages_of(element))
-                case _:
-                    pass
+    def _machines(self) -> tuple[Machine, list[Machine]]:
+        """For the inputs, and for each command: one for all, or one each when they call versions of one package."""
+        commands = self._checked.kind.commands
+        objects = [STD, FRAMEWORK]
         for one in self._checked.objects:
             if one.object.type is not None:
-                named.extend(packages_of(one.object.type))
+                objects.extend(packages_of(one.object.type))
+        called = [one.package for one in commands if isinstance(one, MoveCall)]
+        named = [one for command in commands for one in _named(command)]
+        try:
+            shared = self._linked(called, (*objects, *named))
+        except CommandFailure as problem:
+            if problem.kind is not FailureKind.INVALID_LINKAGE:
+                raise
+            return self._linked((), objects), [self._own(index, one) for index, one in enumerate(commands)]
+        return shared, [shared] * len(commands)
+
+    def _own(self, index: int, command: Command) -> Machine:
+        self._command = index
+        called = (command.package,) if isinstance(command, MoveCall) else ()
+        return self._linked(called, (STD, FRAMEWORK, *_named(command)))
+
+    def _linked(self, called: Iterable[bytes], named: Iterable[bytes]) -> Machine:
         return self._packages.machine(self._packages.closure(called, named))
 
     def _object(self, one: CheckedInput, machine: Machine, run: Execution, runtime: LedgerRuntime) -> Slot:
@@ -202,6 +214,16 @@ class _Attempt:
         runtime.owners[one.object.object_id] = _owner(one.object)
         # Nobody may take an immutable object, or a shared one that is only read.
         return Slot(type_, [value], takeable=one.mutable, mutable=one.mutable, origin=one.object)
+
+
+def _named(command: Command) -> Iterator[bytes]:
+    """Packages of the types that a command names."""
+    match command:
+        case MoveCall():
+            for one in command.type_arguments:
+                yield from packages_of(one)
+        case MakeMoveVec(type=element) if element is not None:
+            yield from packages_of(element)
 
 
 def _receiving(found: Stored, machine: Machine, runtime: LedgerRuntime, type_: Type, value: Any) -> Slot:

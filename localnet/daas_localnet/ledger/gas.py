@@ -3,6 +3,13 @@
 Invariant: storage is exact (size, price, rebate as the protocol has them); computation is this network's own model: one
 unit for each Move instruction and what natives take, and the constants below for commands, objects and packages,
 rounded up to a thousand. It is deterministic and of the network's order of size, not its gas table.
+
+Why not Sui's tables (crates/sui-types/src/gas_model/tables.rs of MystenLabs/sui): there an instruction costs itself,
+each push, and the bytes it pushes, all three at a rate that rises with what the transaction has done so far, and a
+thousand of that are one unit. Bytes of copies, calls and vectors are those of the values, so blocks could not be paid
+for in advance; and the protocol's largest budget would buy hundreds of millions of instructions, minutes of this
+host's time, where here it buys five million. So a transaction of usual size costs more here than there: a request of
+the contract six thousand units, where its few thousand instructions are below the thousand that Sui takes at least.
 """
 
 from __future__ import annotations

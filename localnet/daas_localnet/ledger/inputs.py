@@ -31,6 +31,7 @@ from daas_chain.sui.transaction import (
 from daas_chain.sui.types import AddressOwner, ImmutableOwner, ObjectRef, SharedOwner
 
 from . import errors, limits
+from .ended import Ended, find_ended
 from .objects import GAS_COIN, Stored
 from .packages import packages_of
 from .simulation import mock_coin
@@ -51,13 +52,22 @@ class CheckedInput:
 
 
 @dataclass(frozen=True, slots=True)
+class EndedInput:
+    """A shared object that has been deleted: the transaction cannot run, but it has effects."""
+
+    object_id: bytes
+    ended: Ended
+    mutable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """A transaction that may run. `inputs`: a pure argument's bytes or an object, as in the transaction."""
 
     data: TransactionData
     kind: Programmable
     digest: bytes
-    inputs: tuple[bytes | CheckedInput, ...]
+    inputs: tuple[bytes | CheckedInput | EndedInput, ...]
     gas: tuple[Stored, ...]
     packages: tuple[Stored, ...]
     """Those that commands name: they are dependencies of the transaction."""
@@ -67,9 +77,14 @@ class Checked:
         return (one for one in self.inputs if isinstance(one, CheckedInput))
 
     @property
+    def ended(self) -> Iterator[EndedInput]:
+        return (one for one in self.inputs if isinstance(one, EndedInput))
+
+    @property
     def lamport(self) -> int:
         """The version of everything that the transaction writes."""
-        return 1 + max((*(one.object.version for one in self.objects), *(one.version for one in self.gas)))
+        ended = (one.ended.version for one in self.ended)
+        return 1 + max((*(one.object.version for one in self.objects), *(one.version for one in self.gas), *ended))
 
 
 def check(data: TransactionData, store: Store, rules: Rules) -> Checked:
@@ -120,7 +135,7 @@ class _Finder:
     sender: bytes
     mode: Mode
 
-    def input(self, one: Input, index: int) -> bytes | CheckedInput:
+    def input(self, one: Input, index: int) -> bytes | CheckedInput | EndedInput:
         place = f"input {index}"
         match one:
             case Pure(value):
@@ -128,12 +143,16 @@ class _Finder:
             case ObjectInput(OwnedInput(reference)):
                 return self._owned(self._exact(reference, place), place)
             case ObjectInput(SharedInput() as shared):
-                return self._shared(shared, self._present(shared.object_id, place), place)
+                found = self.store.get(shared.object_id)
+                ended = find_ended(shared.object_id, self.store) if found is None else None
+                if ended is not None:
+                    return _ended(shared, ended, place)
+                return self._shared(shared, _object(found, shared.object_id, place), place)
             case ObjectInput(ReceivingInput(reference)):
-                found = self._exact(reference, place)
-                if not isinstance(found.owner, AddressOwner):
-                    raise errors.OwnerKindError(place, "an object that was sent to an address", found.owner)
-                return CheckedInput(found, True, receiving=True)
+                sent = self._exact(reference, place)
+                if not isinstance(sent.owner, AddressOwner):
+                    raise errors.OwnerKindError(place, "an object that was sent to an address", sent.owner)
+                return CheckedInput(sent, True, receiving=True)
             case _:
                 raise errors.UnsupportedError(place, "a pure value or an object", type(one).__name__)
 
@@ -184,6 +203,14 @@ class _Finder:
         if mutable and found.object_id in SYSTEM_OBJECTS:
             raise errors.MutabilityError(place, "a system object for reading", "for writing")
         return CheckedInput(found, mutable)
+
+
+def _ended(shared: SharedInput, ended: Ended, place: str) -> EndedInput:
+    if shared.mutability is Mutability.NON_EXCLUSIVE_WRITE:
+        raise errors.UnsupportedError(place, "mutable or not", shared.mutability.name)
+    if ended.initial_version != shared.initial_version:
+        raise errors.InitialVersionError(place, ended.initial_version, shared.initial_version)
+    return EndedInput(shared.object_id, ended, shared.mutability is Mutability.MUTABLE)
 
 
 def _object(found: Stored | None, object_id: bytes, place: str) -> Stored:

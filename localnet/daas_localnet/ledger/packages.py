@@ -1,7 +1,7 @@
 """Published packages in the virtual machine.
 
-Invariant: a world holds one version of each package: those that a transaction calls, exactly; of what those are linked
-to, the newest version that any of them names.
+Invariant: a world holds one version of each package: those that are called, exactly; of what those are linked to, the
+newest version that any of them names.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from daas_localnet.vm.world import Package, World
 from .errors import CommandFailure
 from .store import Store
 
+PACKAGES_KEPT = 64
+"""Their modules are read into objects of the host: some megabytes of the largest."""
 TYPES_KEPT = 1_024
 """In each world, by their spelling: making one costs as much as decoding its value."""
 _LEAVES = {kind.name: leaf for kind, leaf in LEAVES.items()}
@@ -64,21 +66,25 @@ def linked(package: MovePackage) -> Package:
 
 
 class Packages:
-    """Packages of a store, read once, and the machines for sets of them."""
+    """Packages of a store, and the machines for sets of them; those that were used last are kept."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._read: dict[bytes, Package] = {}
+        self._read: OrderedDict[bytes, Package] = OrderedDict()
         self._machines: OrderedDict[frozenset[bytes], Machine] = OrderedDict()
         self._types: WeakKeyDictionary[World, dict[TypeTag, Type]] = WeakKeyDictionary()
 
     def get(self, storage_id: bytes) -> Package | None:
-        if storage_id not in self._read:
-            found = self._store.get(storage_id)
-            if found is None or found.package is None:
-                return None
-            self._read[storage_id] = linked(found.package)
-        return self._read[storage_id]
+        if storage_id in self._read:
+            self._read.move_to_end(storage_id)
+            return self._read[storage_id]
+        found = self._store.get(storage_id)
+        if found is None or found.package is None:
+            return None
+        made = self._read[storage_id] = linked(found.package)
+        if len(self._read) > PACKAGES_KEPT:
+            self._read.popitem(last=False)
+        return made
 
     def closure(self, called: Iterable[bytes], named: Iterable[bytes]) -> dict[bytes, Package]:
         """By original id. `called`: exactly these; `named`: these or newer. Raises CommandFailure."""
@@ -87,7 +93,7 @@ class Packages:
             found = self.get(storage_id)
             if found is None:
                 raise CommandFailure(FailureKind.PUBLISH_UPGRADE_MISSING_DEPENDENCY, reason=storage_id.hex())
-            if exact.setdefault(found.original_id, found) is not found:
+            if exact.setdefault(found.original_id, found).storage_id != storage_id:
                 raise CommandFailure(FailureKind.INVALID_LINKAGE, reason="two versions of one package are called")
         chosen = dict(exact)
         waiting = [*exact.values(), *(one for one in map(self.get, named) if one is not None)]

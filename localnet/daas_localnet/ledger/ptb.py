@@ -243,13 +243,13 @@ class Commands:
     def _split(self, command: SplitCoins) -> list[Slot]:
         amounts = [self.slots.take(1 + index, one, U64)[1] for index, one in enumerate(command.amounts)]
         type_, coin = self._coin(0, command.coin)
-        made = []
-        for amount in amounts:
-            if coin[1][0] < amount:
-                raise CommandFailure(FailureKind.INSUFFICIENT_COIN_BALANCE)
-            coin[1][0] -= amount
-            made.append(Slot(type_, [[[[self.run.context.fresh_id()]], [amount]]]))
-        return made
+        total = sum(amounts)
+        if total > _U64_MAX:
+            raise CommandFailure(FailureKind.COIN_BALANCE_OVERFLOW)
+        if coin[1][0] < total:
+            raise CommandFailure(FailureKind.INSUFFICIENT_COIN_BALANCE)
+        coin[1][0] -= total
+        return [Slot(type_, [[[[self.run.context.fresh_id()]], [amount]]]) for amount in amounts]
 
     def _merge(self, command: MergeCoins) -> list[Slot]:
         type_, coin = self._coin(0, command.coin)

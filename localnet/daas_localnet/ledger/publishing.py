@@ -110,7 +110,7 @@ def linkage(commands: Commands, command: Publish | Upgrade) -> dict[bytes, bytes
     found: dict[bytes, Package] = {}
     for storage_id in command.dependencies:
         one = commands.packages.get(storage_id)
-        if one is None or storage_id == UNPUBLISHED or found.setdefault(one.original_id, one) is not one:
+        if one is None or storage_id == UNPUBLISHED or found.setdefault(one.original_id, one).storage_id != storage_id:
             raise CommandFailure(FailureKind.PUBLISH_UPGRADE_MISSING_DEPENDENCY, reason=storage_id.hex())
     for one in found.values():
         for original, storage_id in one.linkage.items():

@@ -15,11 +15,14 @@ from daas_chain.sui.effects import (
     EffectsV2,
     Existed,
     IdOperation,
+    MutateStreamEnded,
     NotExist,
     ObjectChange,
     ObjectWrite,
     PackageWrite,
     ReadOnlyRoot,
+    ReadStreamEnded,
+    UnchangedConsensus,
 )
 from daas_chain.sui.events import EVENTS, Event
 from daas_chain.sui.objects import MovePackage
@@ -29,7 +32,9 @@ from daas_chain.sui.types import GasCost, SharedOwner
 
 from . import gas
 from .changes import Changes, only_gas
+from .ended import Ended, ended_record
 from .inputs import Checked
+from .limits import EFFECTS_BYTES_MAX
 from .objects import Stored, stored
 from .simulation import CommandOutput
 from .store import Batch
@@ -54,6 +59,10 @@ class Outcome:
     @property
     def succeeded(self) -> bool:
         return isinstance(self.effects.status, Success)
+
+
+CHANGES_UNCHECKED = 2_000
+"""So many changes (of 200 bytes at most) and as many dependencies are below the limit of effects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +93,19 @@ def settle(
         changes = only_gas(checked)
         paid = _everything(checked, changes)
     happened = tuple(events)
-    removed = tuple(id_ for id_ in changes.before if id_ not in changes.drafts)
     effects = _effects(checked, changes, paid, status, happened, epoch)
-    return Outcome(checked.digest, effects, happened, Batch(paid.written, removed), reason)
+    if len(effects.changed_objects) > CHANGES_UNCHECKED and isinstance(status, Success):
+        size = len(EFFECTS.encode(effects))
+        if size > EFFECTS_BYTES_MAX:
+            failure = Failure((FailureKind.EFFECTS_TOO_LARGE, (size, EFFECTS_BYTES_MAX)), None)
+            return settle(checked, only_gas(checked), failure, units, (), epoch, f"effects of {size} bytes")
+    removed = tuple(id_ for id_ in changes.before if id_ not in changes.drafts)
+    records = tuple(
+        ended_record(id_, Ended(owner.initial_version, checked.lamport, checked.digest))
+        for id_ in removed
+        if isinstance(owner := changes.before[id_].owner, SharedOwner)
+    )
+    return Outcome(checked.digest, effects, happened, Batch(paid.written, removed, records), reason)
 
 
 def _paid(checked: Checked, changes: Changes, computation: int) -> _Paid | None:
@@ -119,13 +138,14 @@ def _effects(
     written = {one.object_id: one for one in paid.written}
     ids = sorted({*changes.created, *changes.deleted, *changes.before, *written})
     changed = tuple((id_, _change(id_, changes, written.get(id_))) for id_ in ids)
-    unchanged = tuple(
-        sorted(
-            (one.object.object_id, ReadOnlyRoot(one.object.version, one.object.digest))
-            for one in checked.objects
-            if isinstance(one.object.owner, SharedOwner) and not one.mutable
-        )
-    )
+    unchanged: dict[bytes, UnchangedConsensus] = {
+        one.object.object_id: ReadOnlyRoot(one.object.version, one.object.digest)
+        for one in checked.objects
+        if isinstance(one.object.owner, SharedOwner) and not one.mutable
+    }
+    for one in checked.ended:
+        version = one.ended.version
+        unchanged[one.object_id] = MutateStreamEnded(version) if one.mutable else ReadStreamEnded(version)
     return EffectsV2(
         status,
         epoch,
@@ -136,7 +156,7 @@ def _effects(
         _dependencies(checked, changes),
         checked.lamport,
         changed,
-        unchanged,
+        tuple(sorted(unchanged.items(), key=lambda each: each[0])),
         None,
     )
 
@@ -159,4 +179,7 @@ def _change(id_: bytes, changes: Changes, after: Stored | None) -> ObjectChange:
 
 def _dependencies(checked: Checked, changes: Changes) -> tuple[bytes, ...]:
     used = [one.object for one in checked.objects if not one.receiving or one.object.object_id in changes.received]
-    return tuple(sorted({one.value.previous_transaction for one in (*used, *checked.gas, *checked.packages)}))
+    ended = (one.ended.transaction for one in checked.ended)
+    return tuple(
+        sorted({*(one.value.previous_transaction for one in (*used, *checked.gas, *checked.packages)), *ended})
+    )

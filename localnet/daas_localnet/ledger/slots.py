@@ -120,7 +120,7 @@ class Slots:
         if isinstance(slot, PureSlot):
             if wanted is None:
                 raise argument_failure(index, ArgumentErrorKind.TYPE_MISMATCH)
-            return _pure(index, slot, wanted, self._anything)
+            slot = _pure(index, slot, wanted, self._anything)
         if not slot.cell:
             raise argument_failure(index, ArgumentErrorKind.INVALID_VALUE_USAGE)
         if wanted is not None and slot.type != wanted:

@@ -26,7 +26,8 @@ CREATE TABLE IF NOT EXISTS records (key BLOB PRIMARY KEY, value BLOB NOT NULL) W
 """
 CACHED = 4_096
 """Objects kept in memory: packages are large, and asked for by every transaction."""
-
+CACHED_BYTES = 64 * 1_024 * 1_024
+"""Of those: an object may have a quarter of a megabyte."""
 PRIVATE = 0o600
 
 
@@ -35,12 +36,14 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         _private(path)
-        self._database = sqlite3.connect(path, isolation_level=None)
+        # Who has the file has it for as long as it lives: there is nothing to wait for.
+        self._database = sqlite3.connect(path, timeout=0.1, isolation_level=None)
         self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
         self._database.execute("PRAGMA journal_mode = WAL")
         self._database.execute("PRAGMA synchronous = FULL")
         self._database.executescript(_SCHEMA)
         self._cache: dict[bytes, Stored] = {}
+        self._cached_bytes = 0
 
     def close(self) -> None:
         self._database.close()
@@ -98,17 +101,29 @@ class SqliteStore:
         for one in batch.written:
             self._keep(one)
         for object_id in batch.removed:
-            self._cache.pop(object_id, None)
+            self._drop(object_id)
 
     def _one(self, query: str, *values: bytes | int) -> Stored | None:
         row = self._database.execute(query, values).fetchone()
         return None if row is None else stored(OBJECT.decode(row[0]))
 
     def _keep(self, one: Stored) -> None:
-        self._cache.pop(one.object_id, None)
+        self._drop(one.object_id)
         self._cache[one.object_id] = one
-        if len(self._cache) > CACHED:
-            del self._cache[next(iter(self._cache))]
+        self._cached_bytes += _size(one)
+        while len(self._cache) > CACHED or self._cached_bytes > CACHED_BYTES:
+            self._drop(next(iter(self._cache)))
+
+    def _drop(self, object_id: bytes) -> None:
+        gone = self._cache.pop(object_id, None)
+        if gone is not None:
+            self._cached_bytes -= _size(gone)
+
+
+def _size(one: Stored) -> int:
+    if one.move is not None:
+        return len(one.move.contents)
+    return 0 if one.package is None else sum(len(code) for _, code in one.package.modules)
 
 
 def _private(path: Path) -> None:

@@ -81,6 +81,18 @@ class Keys:
         return QuorumSignature(self.epoch, signature, bitmap.encode(signers))
 
 
+@dataclass(frozen=True, slots=True)
+class KeySource:
+    """Every epoch's keys."""
+
+    seed: bytes = field(repr=False)
+    validators: int
+
+    def keys(self, epoch: int) -> Keys:
+        """Raises SettingsError."""
+        return Keys.derive(self.seed, epoch, self.validators)
+
+
 def sign(message: bytes, secrets: list[int]) -> bytes:
     """The sum of one signature by each secret. The sum of the secrets makes it at once: the same point."""
     hashed = pyblst.BlstP1Element.hash_to_group(message, DOMAIN)

@@ -26,7 +26,7 @@ from . import archive, commits
 from .ahead import AheadStore
 from .archive import Archive, EpochInfo, Executed
 from .checkpoints import TRANSACTIONS_MAX, Certified
-from .committee import Keys
+from .committee import KeySource
 from .errors import ArchiveError, CommitFullError
 from .founding import found_network
 from .sealing import Commit, entry
@@ -51,14 +51,15 @@ class Network:
         self._epoch_ms = settings.epoch_ms
         self._listeners: dict[object, Listener] = {}
         kept = self._archive.settings()
-        first, latest = self._archive.checkpoint(0), self._archive.checkpoint(self._archive.checkpoints() - 1)
+        count = self._archive.checkpoints()
+        first, latest = self._archive.checkpoint(0), self._archive.checkpoint(max(count, 1) - 1)
         if kept is None or first is None or latest is None:
             raise ArchiveError("settings, a first checkpoint and a newest one", "an unfinished network")
         check_same(kept, settings)
-        self._seed, self._validators = kept.seed, kept.validators
+        self._source = KeySource(kept.seed, kept.validators)
         self.chain_id, self._latest = first.digest, latest
         number = latest.summary.epoch + (latest.summary.end_of_epoch is not None)
-        self._keys = Keys.derive(self._seed, number, self._validators)
+        self._keys = self._source.keys(number)
         info = self._archive.epoch(number)
         if info is None or info.committee != self._keys.record:
             raise ArchiveError(f"epoch {number} with its committee", "none" if info is None else "another committee")
@@ -165,7 +166,7 @@ class Network:
         following = None
         if end_epoch:
             number = self.ledger.epoch.number
-            following = Keys.derive(self._seed, number + 1, self._validators)
+            following = self._source.keys(number + 1)
             commit = commit.after(commits.end(number, commit.gas(number), commit.time_ms))
         made, batch, info = commit.seal(self._keys, following, self.ledger.epoch.reference_gas_price)
         self.store.commit(batch)
@@ -201,7 +202,8 @@ class Network:
     def _keep(self, signed: SignedTransaction, outcome: Outcome) -> Executed:
         made = archive.executed(signed, outcome)
         number = self._latest.summary.network_total_transactions + len(self._pending)
-        self.store.commit(replace(outcome.batch, records=archive.transaction_records(number, made)))
+        records = (*outcome.batch.records, *archive.transaction_records(number, made))
+        self.store.commit(replace(outcome.batch, records=records))
         self._pending.append(entry(made))
         return made
 

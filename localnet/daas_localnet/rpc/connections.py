@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Any
+from typing import Any, cast
 
 from grpclib.config import Configuration
 from grpclib.protocol import H2Protocol
@@ -29,6 +29,44 @@ from .wire import Codec, Handlers
 log = logging.getLogger(__name__)
 
 
+class _Corked:
+    """A transport that sends what is written in one turn of the loop at once.
+
+    grpclib writes the headers, the message and the trailers of an answer by themselves: three system calls, and three
+    times that the client wakes up.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._held: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._held:
+            self._loop.call_soon(self.flush)
+        self._held.append(data)
+
+    def flush(self) -> None:
+        if self._held:
+            held, self._held = self._held, []
+            if not self._transport.is_closing():
+                self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return self._transport.get_extra_info(name, default)
+
+    @property
+    def unsent(self) -> int:
+        return self._transport.get_write_buffer_size() + sum(map(len, self._held))
+
+
 class _Protocol(H2Protocol):
     """One connection."""
 
@@ -36,14 +74,16 @@ class _Protocol(H2Protocol):
         super().__init__(handler, config, h2_config)
         self._server = server
         self._transport: asyncio.Transport | None = None
+        self._corked: _Corked | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._resets = 0
         self._asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        super().connection_made(transport)
+        # uvloop's transports are no subclasses of asyncio's.
+        transport = cast(asyncio.Transport, transport)
+        self._transport, self._corked = transport, _Corked(transport)
+        super().connection_made(self._corked)  # type: ignore[arg-type]
         if len(self._server.connections) >= self._server.connections_max:
             transport.abort()
             return
@@ -51,8 +91,9 @@ class _Protocol(H2Protocol):
         self._later(FIRST_BYTES_SECONDS)
 
     def data_received(self, data: bytes) -> None:
-        transport = self._transport
+        transport, corked = self._transport, self._corked
         assert transport is not None
+        assert corked is not None
         try:
             events = self.connection.feed(data)
         except Exception:
@@ -65,7 +106,7 @@ class _Protocol(H2Protocol):
                 transport.abort()
                 return
         self.connection.flush()
-        if transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+        if corked.unsent > UNSENT_BYTES_MAX:
             transport.abort()
 
     def _take(self, event: Event) -> bool:
@@ -100,6 +141,12 @@ class _Protocol(H2Protocol):
         self._server.connections.discard(self)
         super().connection_lost(exc)
 
+    @property
+    def busy(self) -> bool:
+        """A call runs, or its answer is still here."""
+        streams = getattr(self.processor, "streams", {}) if hasattr(self, "processor") else {}
+        return bool(streams) or (self._corked is not None and self._corked.unsent > 0)
+
     def end(self) -> None:
         if self._transport is not None:
             self._transport.abort()
@@ -125,6 +172,16 @@ class GrpcServer(Server):
         super().__init__([handlers], codec=Codec(), status_details_codec=StatusDetails(), config=config)
         self.connections: set[_Protocol] = set()
         self.connections_max = connections_max
+
+    def refuse_connections(self) -> None:
+        """Those that there are stay."""
+        self.connections_max = 0
+        if self._server is not None:
+            self._server.close()
+
+    @property
+    def busy(self) -> bool:
+        return any(one.busy for one in self.connections)
 
     def _protocol_factory(self) -> H2Protocol:
         self.__gc_step__()

@@ -33,7 +33,8 @@ def select(data: tx.TransactionData, budget_given: bool, store: Store, simulate:
     else:
         total = _worth(data.gas.payment, store)
     if not budget_given:
-        trial = _with(data, budget=min(total, BUDGET_MAX))
+        # Without any coin the simulation pays with one of its own, so that the client is told what it would need.
+        trial = _with(data, budget=min(total, BUDGET_MAX) if data.gas.payment else BUDGET_MAX)
         estimate = _estimate(simulate(trial).effects.gas_used, data.gas.price)
         data = _with(data, budget=estimate)
     if total < data.gas.budget:

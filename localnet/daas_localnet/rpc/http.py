@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -124,8 +124,8 @@ def metrics(running: Running) -> str:
 
 class _Refused(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        # uvloop's transports are no subclasses of asyncio's.
+        cast(asyncio.Transport, transport).abort()
 
 
 async def serve_http(running: Running, faucet: Faucet | None, host: str = "127.0.0.1", port: int = 0) -> HttpRunning:
@@ -154,7 +154,7 @@ def _bounded(runner: web.AppRunner, loop: asyncio.AbstractEventLoop) -> Callable
 
         def end() -> None:
             transport = made.transport
-            if isinstance(transport, asyncio.Transport):
+            if transport is not None:
                 transport.abort()
 
         loop.call_later(HTTP_CONNECTION_SECONDS, end)

@@ -26,7 +26,9 @@ from .wire import Handlers
 INTERVAL_S = 0.2
 """As on Sui: no checkpoint sooner after another one."""
 IDLE_INTERVAL_S = 1.0
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 2.0
+"""For calls that run to end by themselves."""
+_CLOSE_STEP = 0.01
 log = logging.getLogger(__name__)
 
 
@@ -123,12 +125,16 @@ class Running:
             self._driver.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._driver
+        self._server.refuse_connections()
+        self.services.subscriptions.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while self._server.busy:  # noqa: ASYNC110 (nothing tells)
+                    await asyncio.sleep(_CLOSE_STEP)
         self._server.close()
         for one in tuple(self._server.connections):
             one.end()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._server.wait_closed(), CLOSE_SECONDS)
-        self.services.subscriptions.close()
+        await self._server.wait_closed()
         if self.network.pending:
             self.network.seal(self.node.now_ms())
 

@@ -34,7 +34,14 @@ class SubscriptionService:
         self._news = asyncio.Event()
         self._made: OrderedDict[tuple[int, tuple[str, ...]], bytes] = OrderedDict()
         self.subscribers = 0
-        self.close = node.network.listen(self._sealed)
+        self._closing = False
+        self._undo = node.network.listen(self._sealed)
+
+    def close(self) -> None:
+        """Ends every subscription, with a status."""
+        self._closing = True
+        self._undo()
+        self._news.set()
 
     def _sealed(self, _: Certified) -> None:
         # Whoever waits has its own copy of the old event; the next one is for the next checkpoint.
@@ -53,6 +60,8 @@ class SubscriptionService:
             key = tuple(sorted(set(paths)))
             number = self._node.network.latest.number + 1
             while True:
+                if self._closing:
+                    raise RpcError(Status.UNAVAILABLE, "the network is closing")
                 news = self._news
                 latest = self._node.network.latest.number
                 if number > latest:
