@@ -60,6 +60,13 @@ async def test_an_object_has_the_digest_of_its_bytes(node: StubNode, network: Ne
         await network.object_at(ObjectRef(held.object_id, 5, bytes(32)))
 
 
+async def test_another_version_than_asked_for_is_refused(node: StubNode, network: Network) -> None:
+    held = node.add_coin("one", ALICE, 17)
+    node.faults["GetObject"].append(giving(v2.GetObjectResponse(object=object_message(held))))
+    with pytest.raises(errors.IdentityError, match="version 4"):
+        await network.object(held.object_id, 4)
+
+
 def _object(change: Callable[[v2.Object], Any]) -> Callable[[StubNode], Any]:
     def make(node: StubNode) -> Any:
         message = object_message(node.add_coin("asked", ALICE, 1))

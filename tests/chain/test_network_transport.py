@@ -278,6 +278,18 @@ async def test_no_call_outlasts_its_deadline(node: StubNode) -> None:
         assert not raised.value.sent
 
 
+async def test_a_wait_that_would_pass_the_deadline_is_not_begun(node: StubNode) -> None:
+    port = await node.start()
+    loop = asyncio.get_running_loop()
+    async with await Network.open(endpoint(port, Limits(first_backoff=2.0))) as network:
+        node.faults["GetEpoch"] += [failing(Status.UNAVAILABLE, "first")] * 2
+        began = loop.time()
+        with pytest.raises(errors.UnreachableError, match="first"):
+            await network.epoch(deadline=network.deadline(0.8))
+        assert loop.time() - began < 0.5
+        assert node.calls["GetEpoch"] == 1
+
+
 async def test_a_restarted_node_is_found_again_and_calls_in_flight_are_repeated(node: StubNode) -> None:
     port = await node.start()
     async with await Network.open(endpoint(port, Limits(call_seconds=3, first_backoff=0.01))) as network:
