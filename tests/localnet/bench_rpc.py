@@ -99,7 +99,7 @@ def encoded(data: tx.TransactionData) -> bytes:
 
 
 def clients(port: int, inbox: Any, outbox: Any) -> None:
-    """In a process of their own: send what they are given, say how long it took, and how long until it was certified."""
+    """In a process of their own: send what they are given, say how long it took and, at last, until when certified."""
 
     async def execute(raw: RawClient, message: bytes, sent: dict[str, float]) -> tuple[float, bool]:
         began = time.perf_counter()
