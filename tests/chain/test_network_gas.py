@@ -270,6 +270,19 @@ async def test_what_was_never_sent_costs_no_coin(node: StubNode, sender: Submitt
     assert node.calls["ExecuteTransaction"] == 0
 
 
+async def test_a_node_that_is_not_there_puts_nothing_in_doubt(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+    await sender.submit(call(), BUDGET)
+    await node.stop()
+    await asyncio.sleep(0.02)
+    with pytest.raises(errors.UnreachableError) as raised:
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+    assert not raised.value.sent
+    assert sender.coins.count() == 1
+    await node.start(sender.network.endpoint.port)
+    assert (await sender.submit(call(1), BUDGET)).failure is None
+
+
 async def test_a_refusal_after_a_doubt_is_a_doubt(node: StubNode, sender: Submitter) -> None:
     coins(node, 1)
     node.faults["ExecuteTransaction"] = [failing(Status.UNAVAILABLE), failing(Status.INVALID_ARGUMENT)]
