@@ -336,6 +336,16 @@ async def test_commands_that_use_the_gas_coin_make_it_be_read_again(node: StubNo
     assert node.calls["ListOwnedObjects"] == reads + 1
 
 
+async def test_what_is_split_off_the_gas_coin_is_needed_beside_the_budget(node: StubNode, sender: Submitter) -> None:
+    coins(node, 2)
+    commands = Builder()
+    commands.transfer(commands.split(GAS, [60_000_000, 35_000_000]), BOB)
+    outcome = await sender.submit(commands, BUDGET)
+    assert len(outcome.effects.changed_objects) == 2, "both coins: 100 million are not enough"  # type: ignore[union-attr]
+    with pytest.raises(errors.InsufficientGasError, match="needs 200000000 MIST"):
+        await sender.submit(call(), Payment(budget=10_000_000, spent=190_000_000))
+
+
 async def test_a_sponsor_pays_and_both_sign(node: StubNode, network: Network) -> None:
     coin = node.add_coin("theirs", SPONSOR.address, 50_000_000).object_id
     seen: list[Any] = []
