@@ -217,6 +217,7 @@ async def test_more_connections_than_allowed_are_closed_at_once() -> None:
         opened = [await asyncio.open_connection("127.0.0.1", world.running.port) for _ in range(40)]
         await asyncio.sleep(0.1)
         assert world.running.connections <= 5
+        # Those that do nothing make room for who wants something.
         await alive(world)
         for _, writer in opened:
             writer.transport.abort()

@@ -1,7 +1,8 @@
 """Connections of the gRPC server.
 
-Invariant: there are never more than `CONNECTIONS_MAX`; each holds a bounded number of bytes that the server has not
-read or the client has not taken, and one that does nothing, takes nothing or plays with the protocol is closed.
+Invariant: there are never more than `CONNECTIONS_MAX`: for a new one, the one that was idle longest goes. Each holds a
+bounded number of bytes that the server has not read or the client has not taken, and one that does nothing, takes
+nothing or plays with the protocol is closed.
 """
 
 from __future__ import annotations
@@ -78,15 +79,17 @@ class _Protocol(H2Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._resets = 0
         self._asked = False
+        self.last_used = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         transport = cast(asyncio.Transport, transport)
         self._transport, self._corked = transport, _Corked(transport)
         super().connection_made(self._corked)  # type: ignore[arg-type]
-        if len(self._server.connections) >= self._server.connections_max:
+        if not self._server.has_room():
             transport.abort()
             return
+        self.last_used = asyncio.get_running_loop().time()
         self._server.connections.add(self)
         self._later(FIRST_BYTES_SECONDS)
 
@@ -94,6 +97,7 @@ class _Protocol(H2Protocol):
         transport, corked = self._transport, self._corked
         assert transport is not None
         assert corked is not None
+        self.last_used = asyncio.get_running_loop().time()
         try:
             events = self.connection.feed(data)
         except Exception:
@@ -172,6 +176,18 @@ class GrpcServer(Server):
         super().__init__([handlers], codec=Codec(), status_details_codec=StatusDetails(), config=config)
         self.connections: set[_Protocol] = set()
         self.connections_max = connections_max
+
+    def has_room(self) -> bool:
+        """For one more; if need be, the connection goes that has been idle for longest."""
+        if len(self.connections) < self.connections_max:
+            return True
+        idle = [one for one in self.connections if not one.busy] if self.connections_max else []
+        if not idle:
+            return False
+        victim = min(idle, key=lambda one: one.last_used)
+        self.connections.discard(victim)
+        victim.end()
+        return True
 
     def refuse_connections(self) -> None:
         """Those that there are stay."""

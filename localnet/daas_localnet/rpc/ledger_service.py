@@ -25,7 +25,7 @@ TRANSACTION_DEFAULT = "digest"
 CHECKPOINT_DEFAULT = "sequence_number,digest"
 EPOCH_DEFAULT = "epoch,first_checkpoint,last_checkpoint,start,end,reference_gas_price,protocol_config.protocol_version"
 SERVER = "daas-localnet/1"
-_TURN = 16
+_TURN = 4
 """Transactions that are rendered before another call has its turn."""
 _ATTRIBUTES = {
     "max_arguments": ledger_limits.ARGUMENTS_MAX,

@@ -69,7 +69,9 @@ class PackageService:
     async def get_package(self, request: v2.GetPackageRequest) -> v2.GetPackageResponse:
         stored, package = self._load(request.package_id)
         message = objects.package_of(stored, self._node.packages, _WHOLE)
-        message.modules = [self._describe(package, name, code) for name, code in stored.modules]
+        for name, code in stored.modules:
+            message.modules.append(self._describe(package, name, code))
+            await asyncio.sleep(0)
         return v2.GetPackageResponse(package=message)
 
     def _describe(self, package: Package, name: str, code: bytes) -> v2.Module:
