@@ -105,9 +105,12 @@ async def _garbage(connection: h2.connection.H2Connection, stream: int, writer: 
     writer.write(b"HTTP/1.1 200 OK\r\n\r\n" * 10)
 
 
-async def _push(connection: h2.connection.H2Connection, stream: int, writer: asyncio.StreamWriter) -> None:
-    # An informational answer, which grpclib has no handler for.
+async def _unknown(connection: h2.connection.H2Connection, stream: int, writer: asyncio.StreamWriter) -> None:
     connection.send_headers(stream, [(":status", "103")])
+    writer.write(connection.data_to_send())
+    # A frame of a type that nobody has defined, on the connection.
+    writer.write(b"\0\0\2\xfa\0\0\0\0\0ab")
+    await sending(framed(INFO))(connection, stream, writer)
 
 
 async def _strange(connection: h2.connection.H2Connection, stream: int, writer: asyncio.StreamWriter) -> None:
@@ -146,7 +149,6 @@ HOSTILE: dict[str, tuple[Send, type[errors.NetworkError]]] = {
     "resets": (_reset, errors.UnreachableError),
     "says nothing": (_silence, errors.TimedOutError),
     "says something else": (_garbage, errors.RetryableError),
-    "informs": (_push, errors.UnreachableError),
     "strange headers": (_strange, errors.UnreachableError),
     "never ends": (sending(framed(INFO), end=False), errors.TimedOutError),
     "no status": (sending(framed(INFO), trailers=[("x", "y")]), errors.ServerFaultError),
@@ -179,8 +181,9 @@ async def test_hostile_answers_have_a_name_and_end_in_time(name: str) -> None:
     assert task.cancelling() == 0
 
 
-async def test_the_helper_speaks_http2_that_is_understood() -> None:
-    node = RawNode(sending(framed(INFO)))
+@pytest.mark.parametrize("behave", [sending(framed(INFO)), _unknown])
+async def test_what_http2_allows_is_understood(behave: Send) -> None:
+    node = RawNode(behave)
     port = await node.start()
     answer = await ask(port)
     await node.stop()
