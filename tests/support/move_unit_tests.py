@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -241,8 +241,3 @@ def _failure(machine: Machine, failure: ExecutionFailure) -> tuple[str, str, int
         case FailureKind.PRIMITIVE, status:
             return f"major_status = {status.value}", module, None
     raise failure
-
-
-def endings(machine: Machine, tests: list[Test]) -> Iterator[tuple[Test, Ending]]:
-    for test in tests:
-        yield test, run(machine, test)

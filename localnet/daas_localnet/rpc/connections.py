@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 from grpclib.config import Configuration
-from grpclib.protocol import H2Protocol
+from grpclib.metadata import decode_metadata
+from grpclib.protocol import H2Protocol, Stream
 from grpclib.server import Handler, Server
+from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived, StreamReset
 
 from .errors import StatusDetails
@@ -66,6 +69,23 @@ class _Corked:
     @property
     def unsent(self) -> int:
         return self._transport.get_write_buffer_size() + sum(map(len, self._held))
+
+
+class _Handler(Handler):
+    """Begins calls; headers that grpclib would stumble over end theirs at once, where it would leave it open."""
+
+    def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
+        try:
+            names = dict(headers)
+            decode_metadata(headers)
+            whole = ":method" in names and ":path" in names
+        except Exception:
+            whole = False
+        if whole:
+            super().accept(stream, headers, release_stream)
+        else:
+            stream.reset_nowait(ErrorCodes.PROTOCOL_ERROR)
+            release_stream()
 
 
 class _Protocol(H2Protocol):
@@ -201,6 +221,6 @@ class GrpcServer(Server):
 
     def _protocol_factory(self) -> H2Protocol:
         self.__gc_step__()
-        handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
+        handler = _Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)
         return _Protocol(self, handler, self._config, self._h2_config)
