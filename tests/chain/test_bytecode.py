@@ -21,6 +21,9 @@ from daas_chain.bytecode_types import Ability, Module, Visibility
 from daas_cli import move_tool
 from support.move_package import build_package
 
+# What it stands on takes seconds to make: one worker makes it.
+pytestmark = pytest.mark.xdist_group("framework")
+
 SLOW_SECONDS = 2.0
 """A module of 8 KB is read in milliseconds; this leaves room for a loaded machine."""
 

@@ -20,6 +20,9 @@ from daas_chain.sui import base58
 from support.daas_command import Daas
 from support.localnet_process import localnet
 
+# What it stands on takes seconds to make: one worker makes it.
+pytestmark = pytest.mark.xdist_group("localnet process")
+
 ADDRESS = "0x" + "5a" * 32
 START_SECONDS = 60
 
