@@ -179,7 +179,7 @@ async def test_a_coin_in_doubt_stays_out_until_its_version_changes(node: StubNod
     assert raised.value.digest.hex()
     assert sender.coins.count() == 0
     with pytest.raises(errors.CoinsBusyError, match="in doubt"):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
     assert node.objects == before
     assert node.calls["ExecuteTransaction"] == 1
     # It was executed after all.
@@ -236,7 +236,7 @@ async def test_a_coin_in_doubt_comes_back_when_the_transaction_has_expired(node:
         await sender.submit(call(), BUDGET)
     node.epoch += 1
     with pytest.raises(errors.CoinsBusyError):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
     node.epoch += 1
     assert (await sender.submit(call(2), BUDGET)).failure is None
 
@@ -252,7 +252,7 @@ async def test_a_cancelled_sender_leaves_its_coin_in_doubt(node: StubNode, sende
         await task
     assert sender.coins.count() == 0
     with pytest.raises(errors.CoinsBusyError):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
 
 
 async def test_a_reading_does_not_free_a_coin_in_use(node: StubNode, sender: Submitter) -> None:
@@ -290,7 +290,7 @@ async def test_a_node_that_is_not_there_puts_nothing_in_doubt(node: StubNode, se
     await node.stop()
     await asyncio.sleep(0.02)
     with pytest.raises(errors.UnreachableError) as raised:
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
     assert not raised.value.sent
     assert sender.coins.count() == 1
     await node.start(sender.network.endpoint.port)
@@ -425,7 +425,7 @@ async def test_waiting_for_a_checkpoint_ends_with_its_number_or_in_time(node: St
     outcome = await sender.submit(call(), BUDGET)
     assert outcome.checkpoint is None
     with pytest.raises(errors.TimedOutError, match="in no checkpoint"):
-        await sender.network.settled(outcome.digest, sender.network.deadline(0.2))
+        await sender.network.settled(outcome.digest, sender.network.deadline(0.4))
     effects, _ = node.executed.pop(outcome.digest)
     waiter = asyncio.create_task(sender.network.settled(outcome.digest))
     await asyncio.sleep(0.05)
