@@ -21,9 +21,6 @@ from daas_cli.move_sources import read
 from daas_cli.output import Progress
 from support.move_package import ONE, build_package, write_package
 
-# What it stands on takes seconds to make: one worker makes it.
-pytestmark = pytest.mark.xdist_group("compiled one")
-
 TESTS = """#[test_only]
 module daas::one_tests;
 

@@ -21,9 +21,6 @@ from daas_chain.bytecode_types import Ability, Module, Visibility
 from daas_cli import move_tool
 from support.move_package import build_package
 
-# What it stands on takes seconds to make: one worker makes it.
-pytestmark = pytest.mark.xdist_group("framework")
-
 SLOW_SECONDS = 2.0
 """A module of 8 KB is read in milliseconds; this leaves room for a loaded machine."""
 
@@ -72,6 +69,7 @@ def sources() -> dict[tuple[str, str], dict[str, list[re.Match[str]]]]:
     return found
 
 
+@pytest.mark.e2e
 def test_every_function_of_the_frameworks_sources_is_read_with_its_visibility(built: artifacts.Artifacts) -> None:
     known, expected = modules(built), sources()
     assert set(known) == set(expected)
@@ -90,6 +88,7 @@ def test_every_function_of_the_frameworks_sources_is_read_with_its_visibility(bu
     assert checked > 900
 
 
+@pytest.mark.e2e
 def test_every_struct_and_enum_of_the_frameworks_sources_is_read_with_its_abilities(built: artifacts.Artifacts) -> None:
     known, expected = modules(built), sources()
     checked = 0

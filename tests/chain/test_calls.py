@@ -25,7 +25,7 @@ from daas_protocol.receipt import Intent, sign
 from support.move_world import built
 from support.served_contract import BOOT, MEASUREMENTS, RECEIPT_KEY, SUI, Party, ServedContract, party, sha, wall_ms
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("served contract")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -44,7 +44,7 @@ LIMITS = Limits(first_backoff=0.02, last_backoff=0.2, idle_seconds=1.0)
 
 
 # Publishing the contract takes seconds, so one network serves all of them.
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("served contract")]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

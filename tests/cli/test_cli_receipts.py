@@ -32,9 +32,6 @@ from daas_protocol.receipt import Intent, Receipt, SignedMessage, StreamReceipt,
 from support.daas_command import Daas
 from support.nitro_documents import BINDING, MEASUREMENT, NONCE, NOW_MS, PCRS, Clock
 
-# What it stands on takes seconds to make: one worker makes it.
-pytestmark = pytest.mark.xdist_group("receipts")
-
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 PUBLIC = KEY.public_key().public_bytes_raw()
 STRANGER = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)

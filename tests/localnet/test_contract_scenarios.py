@@ -36,9 +36,6 @@ from support.contract_steps import Call, Step
 from support.move_package import need_compiler
 from support.move_world import DAAS, built, machine
 
-# What it stands on takes seconds to make: one worker makes it.
-pytestmark = pytest.mark.xdist_group("staged contract")
-
 SCENARIOS = {
     **contract_scenarios_cluster.SCENARIOS,
     **contract_scenarios_people.SCENARIOS,

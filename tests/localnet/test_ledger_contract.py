@@ -19,9 +19,6 @@ from daas_protocol.bcs import encode_bytes
 from support.ledger_world import ALICE, BOB, START_MS, Block, LedgerWorld, strings, u64
 from support.move_world import built
 
-# What it stands on takes seconds to make: one worker makes it.
-pytestmark = pytest.mark.xdist_group("ledger contract")
-
 SOME_HASH = bytes(range(32))
 
 
