@@ -63,6 +63,8 @@ class NetStage(Stage):
         self.paid, self.round, self.clock_ms = 0, 0, START_MS
         self.steps = []
         self.store.commit(founded())
+        self._messages: dict[int, Message] = {}
+        self._events: dict[int, list[tuple[int, Event]]] = {}
         self.network = Network.open(self.store, built(), settings(), START_MS)
         self.ledger = self.network.ledger
         self.ca = DevelopmentCa.generate(START_MS)
@@ -127,16 +129,23 @@ class NetStage(Stage):
 
     def events(self, number: int) -> list[tuple[int, Event]]:
         """Ours in a checkpoint, with the index of their transaction."""
-        one = faults.original(self.network, number)
-        return [
-            (index, event)
-            for index, each in enumerate(executed(self.network, one))
-            for event in each.events
-            if is_chained(event, {self.package}) and names_cluster(event.contents, self.cluster_id)
-        ]
+        if number not in self._events:
+            one = faults.original(self.network, number)
+            self._events[number] = [
+                (index, event)
+                for index, each in enumerate(executed(self.network, one))
+                for event in each.events
+                if is_chained(event, {self.package}) and names_cluster(event.contents, self.cluster_id)
+            ]
+        return self._events[number]
 
     def message(self, number: int) -> Message:
         """A checkpoint with the parts that matter; without contents when there are none."""
+        if number not in self._messages:
+            self._messages[number] = self._message(number)
+        return self._messages[number]
+
+    def _message(self, number: int) -> Message:
         one = faults.original(self.network, number)
         wanted = {index for index, _ in self.events(number)}
         parts = tuple(
@@ -150,13 +159,12 @@ class NetStage(Stage):
     def numbers(self) -> range:
         return range(self.network.latest.number + 1)
 
+    def ends_epoch(self, number: int) -> bool:
+        return faults.original(self.network, number).summary.end_of_epoch is not None
+
     def eventful(self) -> list[int]:
         """Checkpoints that matter: with events of ours, or at the end of an epoch."""
-        return [
-            number
-            for number in self.numbers()
-            if self.events(number) or faults.original(self.network, number).summary.end_of_epoch is not None
-        ]
+        return [number for number in self.numbers() if self.events(number) or self.ends_epoch(number)]
 
     def old(self, numbers: Iterable[int]) -> list[Told]:
         """The chained events of checkpoints, as an archive tells them."""

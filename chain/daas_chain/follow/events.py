@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
+from itertools import pairwise
 
 from daas_chain.heads import Event
 from daas_chain.layout import MoveStruct
@@ -62,14 +63,18 @@ def open_parts(
     if not message.parts and not message.contents:
         return
     contents = open_contents(summary, message.contents)
-    entries, before = contents.contents.digests, -1
+    entries = contents.contents.digests
+    _check_order([part.index for part in message.parts], len(entries))
     for part in message.parts:
-        if part.index <= before:
-            raise PartOrderError(f"an index above {before}", str(part.index))
-        if part.index >= len(entries):
-            raise PartIndexError(f"an index below {len(entries)}", str(part.index))
-        before = part.index
         effects = open_effects(contents, entries[part.index].transaction, part.effects)
         for event in open_events(effects, part.events):
             if is_chained(event, packages) and names_cluster(event.contents, cluster):
                 yield read_event(event, packages)
+
+
+def _check_order(indices: list[int], count: int) -> None:
+    for before, index in pairwise([-1, *indices]):
+        if index <= before:
+            raise PartOrderError(f"an index above {before}", str(index))
+    if indices and indices[-1] >= count:
+        raise PartIndexError(f"an index below {count}", str(indices[-1]))

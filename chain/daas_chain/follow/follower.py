@@ -152,19 +152,11 @@ class Follower:
 
         They count when a verified event shows heads to which they lead. Raises a `LightClientError`.
         """
-        states, mailbox = self._now.state, self._now.mailbox
-        for told in events:
-            event = self._old(told)
-            body, heads, size = event.body, event.heads, len(told.contents)
-            if type(body) in _STATE and heads.state is not None:
-                states = states.told(event, heads.state, size)
-            elif type(body) in _MAILBOX and heads.mailbox is not None:
-                if heads.enclave != self.enclave:
-                    raise HistoryForeignError(f"slot 0x{self.enclave.hex()}", f"0x{(heads.enclave or b'').hex()}")
-                mailbox = mailbox.told(event, heads.mailbox, size)
-            else:
-                raise HistoryTypeError("an event that advances a chain", body.MOVE)
-        self._now = replace(self._now, state=states, mailbox=mailbox)
+        try:
+            self._now = self._told(events)
+        except HeadMismatchError:
+            self._forget()
+            raise
 
     def checkpoint(self, message: CheckpointParts, now_ms: int) -> Changes:
         """A later checkpoint with those of its transactions that matter. `now_ms`: the caller's own time.
@@ -174,8 +166,7 @@ class Follower:
         try:
             after, changes = self._checked(message, now_ms)
         except (HeadMismatchError, EventRepeatedError):
-            # What the host told before contradicts what the contract emitted: it may begin again from what is proven.
-            self._now = replace(self._now, state=self._now.state.forgotten(), mailbox=self._now.mailbox.forgotten())
+            self._forget()
             raise
         self._now = after
         return self._published(changes)
@@ -193,6 +184,25 @@ class Follower:
         ]
         committee = now.trusted.committee.to_bytes()
         return SealedPosition(self.cluster, self.enclave, committee, now.base_epoch, newest, *heads)
+
+    def _told(self, events: Iterable[OldEvent]) -> _Following:
+        states, mailbox = self._now.state, self._now.mailbox
+        for told in events:
+            event = self._old(told)
+            body, heads, size = event.body, event.heads, len(told.contents)
+            if type(body) in _STATE and heads.state is not None:
+                states = states.told(event, heads.state, size)
+            elif type(body) in _MAILBOX and heads.mailbox is not None:
+                if heads.enclave != self.enclave:
+                    raise HistoryForeignError(f"slot 0x{self.enclave.hex()}", f"0x{(heads.enclave or b'').hex()}")
+                mailbox = mailbox.told(event, heads.mailbox, size)
+            else:
+                raise HistoryTypeError("an event that advances a chain", body.MOVE)
+        return replace(self._now, state=states, mailbox=mailbox)
+
+    def _forget(self) -> None:
+        """What the host told does not hang together: it may begin again from what is proven."""
+        self._now = replace(self._now, state=self._now.state.forgotten(), mailbox=self._now.mailbox.forgotten())
 
     def _old(self, told: OldEvent) -> Event[MoveStruct]:
         try:
