@@ -24,7 +24,8 @@ from daas_localnet.node.network import Network
 
 from . import localnet_faults as faults
 from .contract_play import FAUCET, PEOPLE
-from .contract_stage import CLOCK, SUI_MIST, USER, Draft, Stage
+from .contract_stage import CLOCK, OPERATOR, SUI_MIST, USER, Draft, Stage
+from .contract_steps import Attest, octets
 from .ledger_world import STD, SUI, Block
 from .localnet_world import FAUCET as RICH
 from .localnet_world import address as address_of_key
@@ -113,6 +114,14 @@ class NetStage(Stage):
         draft.runs()
         return self.seal()
 
+    def attest(self, function: str, document: bytes, request_key: bytes) -> None:
+        """The operator's `register` or `heartbeat` with a document that an enclave has made; not certified yet."""
+        draft = self.by(OPERATOR)
+        (loaded,) = draft.add(Attest(document, ""))
+        arguments = (self.enclave, self.cluster, self.pool, loaded, octets(request_key), CLOCK)
+        draft.calls(f"enclave::{function}", *arguments)
+        draft.runs()
+
     # What a relay has.
 
     @property
@@ -180,8 +189,8 @@ def handed(given: faults.Handed, wanted: Iterable[int] | None = None) -> Message
     return Message(one.summary_bytes, one.signature_bytes, one.contents_bytes, parts)
 
 
-def founding() -> NetStage:
-    """As `contract_stage.serving`: every event of it in checkpoint 1, and a beacon in checkpoint 2."""
+def founding(registered: bool = True) -> NetStage:
+    """As `contract_stage.serving`, with every event of it in checkpoint 1; without boot 1 unless `registered`."""
     stage = NetStage()
     stage.create().runs()
     stage.cluster_id = stage.only("Cluster")
@@ -190,7 +199,8 @@ def founding() -> NetStage:
     stage.deposit_operator(100 * SUI_MIST).runs()
     stage.deposit(USER, 10 * SUI_MIST).runs()
     stage.issue().runs()
-    stage.attested(1, 0).runs()
+    if registered:
+        stage.attested(1, 0).runs()
     stage.seal()
     return stage
 

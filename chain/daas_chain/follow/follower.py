@@ -130,8 +130,7 @@ class Follower:
     @property
     def newest(self) -> Position | None:
         """The newest checkpoint that was verified, by this boot or the one whose position it was given."""
-        position = self._now.trusted.position
-        return position if position is not None or self.floor is None else self.floor.newest
+        return self._newest(self._now)
 
     @property
     def state_seq(self) -> int:
@@ -173,7 +172,8 @@ class Follower:
 
     def export(self) -> SealedPosition | None:
         """For the next boot; None before anything was verified. Never below the position that this boot was given."""
-        now, newest, floor = self._now, self.newest, self.floor
+        now, floor = self._now, self.floor
+        newest = self._newest(now)
         if newest is None:
             return None
         if now.trusted.position is None:
@@ -184,6 +184,10 @@ class Follower:
         ]
         committee = now.trusted.committee.to_bytes()
         return SealedPosition(self.cluster, self.enclave, committee, now.base_epoch, newest, *heads)
+
+    def _newest(self, now: _Following) -> Position | None:
+        position = now.trusted.position
+        return position if position is not None or self.floor is None else self.floor.newest
 
     def _told(self, events: Iterable[OldEvent]) -> _Following:
         states, mailbox = self._now.state, self._now.mailbox
