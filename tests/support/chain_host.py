@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from daas_attestation.document import parse_unverified
 from daas_chain.catalog import STATE_BODIES
 from daas_chain.heads import Event
 from daas_chain.type_tags import decode_event
@@ -68,6 +69,17 @@ class ChainHost:
         """Sends it and waits until it has been looked at."""
         self.send(message)
         return await self.next(feed.Position)
+
+    async def attest(self, generation: int) -> feed.Attest:
+        """The document that the enclave has made for this generation of the slot."""
+
+        def fits(one: feed.Attest) -> bool:
+            return parse_unverified(one.document).nonce == bytes(24) + generation.to_bytes(8, "big")
+
+        had = [one for one in self.got if isinstance(one, feed.Attest) and fits(one)]
+        found = had[-1] if had else await self.next(feed.Attest, fits)
+        self.got = [one for one in self.got if one not in had and one is not found]
+        return found
 
     @property
     def position(self) -> feed.Position:

@@ -81,6 +81,26 @@ class NetStage(Stage):
         assert outcome.succeeded, outcome.reason
         self.package = self.code = next(one.object_id for one in outcome.batch.written if one.package is not None)
 
+    def cast(self) -> NetStage:
+        """Another network that goes on from here; everything must be certified."""
+        made = NetStage.__new__(NetStage)
+        store = MemoryStore()
+        for name in ("_present", "_all", "_records"):
+            setattr(store, name, dict(getattr(self.store, name)))
+        store._owned = {owner: dict(held) for owner, held in self.store._owned.items()}
+        made.store = store
+        made.paid, made.round, made.clock_ms, made.steps = 0, 0, self.clock_ms, []
+        made._messages, made._events = {}, {}
+        made.network = Network.open(store, built(), settings(), self.clock_ms)
+        made.ledger = made.network.ledger
+        made.ca, made.ledger.nitro_anchor = self.ca, self.ca.anchor
+        # Compiled once for all.
+        made.ledger.packages._read |= self.ledger.packages._read
+        made.ledger.packages._machines |= self.ledger.packages._machines
+        made.package = made.code = self.package
+        made.cluster_id, made.enclave_id = self.cluster_id, self.enclave_id
+        return made
+
     def run(self, block: Block, sender: bytes = FAUCET, **gas: Any) -> Outcome:
         """As `Network.execute`, without asking for the sender's signature."""
         network, data = self.network, self.data(block, sender, **gas)
