@@ -318,7 +318,7 @@ class App:
                 self.phases.compare_and_swap(state, Phase.SERVING, standing.reason)
         except PhaseError as error:
             self._fail(error)
-        if self._path is not None and self.phases.serving and state.phase is not Phase.SERVING:
+        if standing is not None and self._path is not None and self.phases.serving and state.phase is not Phase.SERVING:
             self._path.refresh()
 
     def _on_standing(self, standing: Standing) -> None:

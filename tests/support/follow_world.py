@@ -59,16 +59,16 @@ class Told:
 class NetStage(Stage):
     """A stage whose transactions are a network's, so that they come in certified checkpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_ms: int = START_MS) -> None:
         self.store = MemoryStore()
-        self.paid, self.round, self.clock_ms = 0, 0, START_MS
+        self.paid, self.round, self.clock_ms = 0, 0, clock_ms
         self.steps = []
         self.store.commit(founded())
         self._messages: dict[int, Message] = {}
         self._events: dict[int, list[tuple[int, Event]]] = {}
         self.network = Network.open(self.store, built(), settings(), START_MS)
         self.ledger = self.network.ledger
-        self.ca = DevelopmentCa.generate(START_MS)
+        self.ca = DevelopmentCa.generate(clock_ms)
         self.ledger.nitro_anchor = self.ca.anchor
         block = self.block()
         for one in PEOPLE:
@@ -209,9 +209,9 @@ def handed(given: faults.Handed, wanted: Iterable[int] | None = None) -> Message
     return Message(one.summary_bytes, one.signature_bytes, one.contents_bytes, parts)
 
 
-def founding(registered: bool = True) -> NetStage:
+def founding(registered: bool = True, clock_ms: int = START_MS) -> NetStage:
     """As `contract_stage.serving`, with every event of it in checkpoint 1; without boot 1 unless `registered`."""
-    stage = NetStage()
+    stage = NetStage(clock_ms)
     stage.create().runs()
     stage.cluster_id = stage.only("Cluster")
     stage.slot().runs()
