@@ -19,7 +19,7 @@ from daas_attestation.document import parse_unverified
 from daas_attestation.nsm import NsmError, NsmErrorCode
 from daas_attestation.simulated import SimulatedNsm
 from daas_chain.follow.errors import PositionOwnerError
-from daas_chain.follow.follower import Changes
+from daas_chain.follow.follower import Arrival, Changes
 from daas_enclave import chain_port, chain_position
 from daas_enclave.chain_position import PositionStore
 from daas_enclave.chain_service import ChainService, Identity
@@ -186,11 +186,11 @@ async def test_requests_reach_the_mailbox_with_their_round(stage: NetStage, tmp_
         host = await rig.host()
         await rig.registered(host)
         stage.submit_batch(1, 2).runs()
-        number = stage.seal()
+        sealed = stage.seal()
         await host.relay()
         assert rig.changes[-1].requested == (0, 1)
         assert rig.service.verified is not None
-        assert dict(rig.service.verified.rounds) == {0: number, 1: number}
+        assert set(rig.service.verified.arrivals.values()) == {Arrival(sealed, stage.clock_ms)}
 
 
 async def test_what_the_host_withholds_pauses_and_what_it_brings_resumes(stage: NetStage, tmp_path: Path) -> None:

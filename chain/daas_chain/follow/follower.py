@@ -46,16 +46,23 @@ _STATE, _MAILBOX = frozenset(STATE_BODIES), frozenset(MAILBOX_BODIES)
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Of a request: the checkpoint at which it became known here, and that one's time. Where rounds are cut."""
+
+    checkpoint: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The contract at proven heads. `checkpoint` and `timestamp_ms`: of the one that proved or confirmed them.
 
-    `beacon_ms`: time of the newest checkpoint with an event that shows both heads. `rounds`: for each pending request
-    the checkpoint at which it became known here.
+    `beacon_ms`: time of the newest checkpoint with an event that shows both heads. `arrivals`: of each pending request.
     """
 
     state: StateView
     mailbox: MailboxView
-    rounds: Mapping[int, int]
+    arrivals: Mapping[int, Arrival]
     checkpoint: int
     timestamp_ms: int
     beacon_ms: int
@@ -272,17 +279,18 @@ class Follower:
         if now.beacon_ms is None or not (now.state.reached and now.mailbox.reached):
             return changes
         states, mailbox = now.state.proven, now.mailbox.proven
-        known = MappingProxyType[int, int]({}) if before is None else before.rounds
-        rounds = known
+        known = MappingProxyType[int, Arrival]({}) if before is None else before.arrivals
+        arrivals = known
         if before is None or before.mailbox is not mailbox:
-            rounds = MappingProxyType({seq: known.get(seq, changes.checkpoint) for seq in sorted(mailbox.requests)})
+            new = Arrival(changes.checkpoint, changes.timestamp_ms)
+            arrivals = MappingProxyType({seq: known.get(seq, new) for seq in sorted(mailbox.requests)})
         changes = replace(
             changes,
             state=before is None or before.state is not states,
             mailbox=before is None or before.mailbox is not mailbox,
-            requested=tuple(seq for seq in rounds if seq not in known),
-            ended=tuple(seq for seq in known if seq not in rounds),
+            requested=tuple(seq for seq in arrivals if seq not in known),
+            ended=tuple(seq for seq in known if seq not in arrivals),
         )
         if changes.state or changes.mailbox or changes.beacon:
-            self.verified = Verified(states, mailbox, rounds, changes.checkpoint, changes.timestamp_ms, now.beacon_ms)
+            self.verified = Verified(states, mailbox, arrivals, changes.checkpoint, changes.timestamp_ms, now.beacon_ms)
         return changes
