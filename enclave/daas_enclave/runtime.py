@@ -90,3 +90,8 @@ class Runtime:
     api_server: ApiServer
     status: Callable[[], Mapping[str, Any]] = field(repr=False)
     chain: ChainService | None = None
+
+    @property
+    def bound(self) -> EnclaveBinding:
+        """What documents carry now: the request key may change during a boot."""
+        return self.binding if self.chain is None else self.chain.binding
