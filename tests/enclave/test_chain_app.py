@@ -136,6 +136,7 @@ async def test_it_pauses_without_news_and_serves_again_with_them(rig: ChainRig) 
     await rig.until(Phase.SERVING)
 
 
+@pytest.mark.e2e
 async def test_neither_the_chain_nor_the_control_plane_alone_makes_it_serve(rig: ChainRig) -> None:
     host = await rig.serving()
     (rig.folder / "server-unready").touch()
@@ -177,6 +178,7 @@ async def test_a_superseded_boot_drains_and_stops(rig: ChainRig) -> None:
     assert rig.paths[0].calls[-1] == "drain in Draining"
 
 
+@pytest.mark.e2e
 async def test_a_restart_waits_its_turn_and_starts_above_where_it_was(rig: ChainRig) -> None:
     await rig.serving()
     await rig.stop()
