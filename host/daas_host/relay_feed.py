@@ -221,7 +221,8 @@ class _Session:
             refusals = self._refusals
             await self._send(writer, chosen.kind, chosen.data)
             if self._taken(chosen) and self._refusals == refusals:
-                stuck, wait = 0, STUCK_MIN_S
+                if chosen.sequence is not None:
+                    stuck, wait = 0, STUCK_MIN_S
                 self._sent = chosen.sent
                 continue
             # The same again would be refused again: all events it may lack first, and less and less often.

@@ -50,8 +50,11 @@ def next_message(journal: Journal, position: Position, sent: Sent, behind: bool 
     target = journal.after(newest, position.epoch)
     if target is None:
         return None
+    state, mailbox = max(position.state_seq, sent.state), max(position.mailbox_seq, sent.mailbox)
+    # What was told as history beyond this checkpoint would come twice with it.
+    told = state > target.before_state or mailbox > target.before_mailbox
     jump = False
-    if behind or journal.count_after(newest, DIRECT_MOST + 1) > DIRECT_MOST:
+    if behind or told or journal.count_after(newest, DIRECT_MOST + 1) > DIRECT_MOST:
         showing = journal.newest_showing()
         if showing is not None and showing.sequence > target.sequence and showing.epoch >= position.epoch:
             target, jump = showing, True
@@ -61,15 +64,14 @@ def next_message(journal: Journal, position: Position, sent: Sent, behind: bool 
             return EndMissing(position.epoch)
         if end.sequence != target.sequence:
             return Message("epoch", end.stripped, end.sequence, sent)
-    history = _history(journal, position, sent, target)
+    history = _history(journal, state, mailbox, target)
     if history is not None:
         return history
     return Message("jump" if jump else "checkpoint", target.message, target.sequence, sent)
 
 
-def _history(journal: Journal, position: Position, sent: Sent, target: Stored) -> Message | None:
-    """Events before the target's own."""
-    state, mailbox = max(position.state_seq, sent.state), max(position.mailbox_seq, sent.mailbox)
+def _history(journal: Journal, state: int, mailbox: int, target: Stored) -> Message | None:
+    """Events before the target's own, above those numbers."""
     if state >= target.before_state and mailbox >= target.before_mailbox:
         return None
     events, reached = journal.history(

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sqlite3
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -15,6 +17,8 @@ from prometheus_client.registry import Collector
 
 from daas_attestation.development_ca import DevelopmentCa
 from daas_chain.calls import requests, slots
+from daas_chain.network.client import Network
+from daas_chain.network.records import Executed
 from daas_chain.sui.builder import GAS, Builder
 from daas_host import relay_feed, relay_settle
 from daas_host.relay_metrics import families
@@ -134,6 +138,7 @@ async def test_an_enclave_that_comes_and_goes_gets_each_event_once(world: RelayW
     stats = await world.start()
     said: list[Settle] = []
     for number in range(12):
+        await until(lambda: world.double.connected)
         said += await ask(world, number)
         match number % 4:
             case 0:
@@ -233,12 +238,10 @@ async def test_without_coins_receipts_wait_until_there_are_some(
 ) -> None:
     monkeypatch.setattr(relay_settle, "GAS_WAIT_S", 0.1)
     operator = world.contract.operator
-    # What is left is not enough for one transaction.
-    coins = [coin async for coin in world.network.coins(operator.address)]
-    commands = Builder()
-    amount = sum(coin.balance for coin in coins) - 20_000_000
-    commands.transfer(commands.split(GAS, [amount]), world.user.address)
-    await operator.submitter.submit(commands)
+    while [coin async for coin in world.network.coins(operator.address)]:
+        commands = Builder()
+        commands.transfer([GAS], world.user.address)
+        await operator.submitter.submit(commands)
     stats = await world.start(beacon=False)
     said = await ask(world, 1, 2)
     await until(lambda: len(world.double.requests) == 2)
@@ -351,7 +354,9 @@ async def test_a_drain_comes_after_the_receipts_before_it(world: RelayWorld) -> 
     stats = await world.start()
     said = await ask(world, 1, 2, 3)
     await until(lambda: len(world.double.requests) == 3)
-    drain = sign(Intent.DRAIN, wall_ms(), Drain(world.contract.slot.enclave, BOOT).to_bcs(), RECEIPT_KEY.sign)
+    drain = sign(
+        Intent.DRAIN, wall_ms(), Drain(world.contract.slot.enclave, BOOT, 3, bytes(32), 0).to_bcs(), RECEIPT_KEY.sign
+    )
     for one in said:
         world.double.say(one)
     world.double.say(Drained(drain.signing_bytes(), drain.signature))
@@ -402,3 +407,78 @@ async def test_a_ciphertext_beside_the_chain_reaches_the_enclave(world: RelayWor
     await until(lambda: digest in world.double.payloads)
     assert world.double.payloads[digest] == data
     assert world.relay.figures().payload_bytes == len(data)
+
+
+@pytest.mark.e2e
+async def test_epochs_end_before_and_while_the_relay_follows(tmp_path: Path) -> None:
+    async with relay_world(tmp_path, epoch_ms=1_500, epochs=3) as world:
+        await world.double.start()
+        await world.start()
+        await world.caught_up()
+        assert world.double.trusted.committee.epoch >= 3
+        for number in range(8):
+            await ask(world, number)
+            await asyncio.sleep(0.3)
+        # A boot that knows only the first committee, and one that comes back after two more epochs.
+        world.double.forget()
+        world.double.cut()
+        await until(lambda: world.double.connected)
+        await world.caught_up()
+        await world.double.close()
+        epoch = world.double.trusted.committee.epoch
+        async with asyncio.timeout(60):
+            while (await world.network.service()).epoch < epoch + 3:
+                await asyncio.sleep(0.1)
+        await world.double.start()
+        await until(lambda: world.double.trusted.committee.epoch >= epoch + 3)
+        await world.caught_up()
+        world.nothing_twice()
+        assert world.double.refusals == []
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("sent", [True, False])
+async def test_a_transaction_in_doubt_is_cleared_up_before_anything_else_is_sent(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch, sent: bool
+) -> None:
+    execute = Network.execute
+    doubtful: list[bytes] = []
+
+    async def hanging(network: Network, data: bytes, *rest: Any, **named: Any) -> Executed:
+        doubtful.append(data)
+        if sent:
+            await execute(network, data, *rest, **named)
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    stats = await world.start(beacon=False, limits={"parallel": 1})
+    (one,) = await ask(world, 1)
+    await until(lambda: len(world.double.requests) == 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(Network, "execute", hanging)
+        world.double.say(one)
+        await until(lambda: doubtful)
+        await asyncio.sleep(0.2)
+        await world.stop()
+    order: list[bytes] = []
+
+    async def noting(network: Network, data: bytes, *rest: Any, **named: Any) -> Executed:
+        order.append(data)
+        return await execute(network, data, *rest, **named)
+
+    monkeypatch.setattr(Network, "execute", noting)
+    (another,) = await ask(world, 2)
+    order.clear()
+    stats = await world.start(beacon=False, limits={"parallel": 1})
+    await until(lambda: world.double.connected and len(world.double.requests) == 2)
+    world.double.say(another)
+    await settled(world, 2)
+    assert order[0] == doubtful[0]
+    assert len(order) == len(set(order)) == 2
+    assert stats.submitted["settle"] == 2
+    # By a simulation, which costs nothing.
+    assert set(stats.failed) <= relay_settle.ENDED
+    connection = sqlite3.connect(world.folder / "relay" / "outbox.sqlite")
+    await until(lambda: connection.execute("SELECT COUNT(*) FROM flights").fetchone() == (0,))
+    await until(lambda: connection.execute("SELECT COUNT(*) FROM statements").fetchone() == (0,))
+    connection.close()
