@@ -24,7 +24,7 @@ from daas_chain.deployment import Deployment, DeploymentError
 from daas_chain.network import errors as net
 from daas_chain.network.client import Network
 from daas_chain.network.endpoint import Endpoint
-from daas_chain.network.failure import AbortBook, TransactionFailedError
+from daas_chain.network.failure import AbortBook, TransactionFailedError, failed
 from daas_chain.network.gas import GasCoins
 from daas_chain.network.records import Executed
 from daas_chain.network.submit import Payment, Submitter
@@ -41,6 +41,8 @@ from .errors import CliError, RefusedError, UnreachableError, UnreadableError
 from .home import Home
 from .output import Progress, program, stdout
 
+OPEN_SECONDS = 6.0
+"""For the first answer: somebody waits who may only have mistyped the address."""
 CLOCK = (6).to_bytes(32, "big")
 T = TypeVar("T")
 _UNREACHABLE = (net.UnreachableError, net.TimedOutError, net.ExhaustedError, net.TlsError, net.DeniedError)
@@ -77,7 +79,7 @@ class Sent:
 def print_sent(sent: Sequence[Sent]) -> None:
     """The transactions of a command, the last thing that it says."""
     for one in sent:
-        stdout().print(f"[dim]transaction {one.digest}, gas {sui_text(max(one.gas, 0))}[/]")
+        stdout().print(f"[dim]transaction {one.digest}, gas {sui_text(one.gas)}[/]")
 
 
 @dataclass
@@ -116,16 +118,23 @@ class Chain:
         """What was done, once it is done. `spent`: MIST that functions take from the gas coin."""
         commands = Builder()
         fill(commands)
-        self.submitter.book = AbortBook.of(self.artifacts, self.packages)
+        payment = Payment(ceiling=ceiling or self.asked.ceiling, spent=spent)
         with self.progress.step(step):
-            payment = Payment(ceiling=ceiling or self.asked.ceiling, spent=spent)
             try:
-                executed = await self.submitter.submit(commands, payment)
-            except net.OutcomeUnknownError as unknown:
-                self.progress.detail(f"no answer; transaction {base58.encode(unknown.digest)} is sent again")
-                executed = await self.submitter.again(unknown)
+                executed = await self._submitted(commands, payment)
+            except TransactionFailedError as problem:
+                # The names of errors stand in the modules; reading all of them is for those who fail.
+                book = AbortBook.of(self.artifacts, self.packages)
+                raise failed(problem.digest, problem.failure, book, problem.executed) from None
         cost = executed.effects.gas_used
         return Sent(executed, cost.computation + cost.storage - cost.storage_rebate)
+
+    async def _submitted(self, commands: Builder, payment: Payment) -> Executed:
+        try:
+            return await self.submitter.submit(commands, payment)
+        except net.OutcomeUnknownError as unknown:
+            self.progress.detail(f"no answer; transaction {base58.encode(unknown.digest)} is sent again")
+            return await self.submitter.again(unknown)
 
     async def now_ms(self) -> int:
         """The chain's clock, as the node says it."""
@@ -208,7 +217,7 @@ def load_record(home: Home) -> Deployment:
 @asynccontextmanager
 async def _open(asked: Asked, url: str, chain: bytes | None) -> AsyncIterator[Network]:
     ca: Path | None = asked.ca
-    async with await Network.open(Endpoint.parse(url, ca), chain) as network:
+    async with await Network.open(Endpoint.parse(url, ca), chain, OPEN_SECONDS) as network:
         yield network
 
 

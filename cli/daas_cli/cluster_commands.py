@@ -12,7 +12,6 @@ from rich.markup import escape
 from daas_attestation import measurements
 from daas_attestation.measurements import Measurement, MeasurementError
 from daas_attestation.moment import utc_text
-from daas_chain.values import Parameters
 from daas_protocol import jsonstrict
 
 from . import context, policy_commands
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
     from .chain_access import Chain, Deployed, Sent
 
 MAX_PARAMETERS_BYTES: Final = 16 * 1024
-_DURATIONS: Final = frozenset(one.name for one in fields(Parameters) if one.name.endswith("_ms"))
 _AMOUNTS: Final = frozenset(
     {"fee_base", "fee_per_kib", "slash_epoch_cap", "min_stake_requester", "min_stake_worker", "min_stake_operator"}
 )
@@ -206,6 +204,8 @@ def use(
 @app.command("show")
 def show(network: NetworkOption = None, ca: CaOption = None, as_json: JsonFlag = False) -> None:
     """Show the cluster as the chain has it now: policies, proposals, anchors, operators, parameters."""
+    from daas_chain.values import Parameters
+
     from . import chain_access, chain_reads
 
     async def body(chain: Deployed) -> tuple[Deployment, Cluster, int]:
@@ -370,6 +370,8 @@ def load_parameters(path: Path) -> dict[str, int]:
         raise UnreadableError(f"{path}: {problem}", "give a JSON file of parameters") from None
     if document.pop("version", None) != 1:
         raise UnreadableError(f'{path} has to begin with "version": 1', "correct the file")
+    from daas_chain.values import Parameters  # its structures cost a start of every command
+
     known = {one.name for one in fields(Parameters)}
     for name, value in document.items():
         if name not in known:
@@ -388,13 +390,14 @@ def _may_write(home: Home, replace: bool) -> None:
 
 
 def _parameter_text(name: str, value: int) -> str:
-    if name in _DURATIONS:
+    if name.endswith("_ms"):
         return f"{duration_text(value)} [dim]({value} ms)[/]"
     return sui_text(value) if name in _AMOUNTS else f"{value}"
 
 
 def _document(record: Deployment, found: Cluster) -> dict[str, Any]:
     from daas_chain.sui import base58
+    from daas_chain.values import Parameters
 
     return {
         "cluster": id_text(record.cluster),

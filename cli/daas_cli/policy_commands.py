@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from daas_attestation.moment import utc_text
-from daas_chain.values import AnchorChange, PolicyChange
 
 from .chain_options import DEFAULT_GAS, Asked, CaOption, GasOption, KeyOption, NetworkOption, duration_text
 from .errors import RefusedError, UnreadableError
@@ -331,6 +330,8 @@ def _proposal_json(number: int, proposal: Proposal) -> dict[str, Any]:
 
 
 def _what(proposal: Proposal) -> str:
+    from daas_chain.values import AnchorChange, PolicyChange
+
     match proposal.change:
         case PolicyChange(version, pcrs):
             return f"policy {version}, PCR0 {pcrs[0].value.hex()[:16]}..." if pcrs else f"policy {version}"

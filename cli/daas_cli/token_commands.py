@@ -47,8 +47,8 @@ MAX_LIFE_MS: Final = 63_072_000_000
 SECRET_BYTES: Final = 32
 
 app = typer.Typer(
-    help="Access tokens: who may ask the cluster for what. A token acts for the address that it was given to and cannot "
-    "be passed on; revoking it needs nothing from its owner.",
+    help="Access tokens: who may ask the cluster for what. A token acts for the address that it was given to and "
+    "cannot be passed on; revoking it needs nothing from its owner.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -65,8 +65,8 @@ def issue(
         typer.Option(
             "--grant",
             metavar="GRANT",
-            help="resource\\[.group]\\[/sub]:verb\\[@namespace], for example pods:read, deployments.apps:write@prod, *:*. "
-            "May be repeated, up to 32.",
+            help="resource\\[.group]\\[/sub]:verb\\[@namespace], for example pods:read, deployments.apps:write@prod "
+            "or *:*. May be repeated, up to 32.",
         ),
     ],
     life: Annotated[
@@ -135,11 +135,8 @@ def issue(
 def certainly_not_done(problem: BaseException) -> bool:
     """Whether a transaction that ended so has changed nothing, now and later."""
     from daas_chain.network.errors import OutcomeUnknownError
-    from daas_chain.network.failure import TransactionFailedError
 
-    return isinstance(problem, TransactionFailedError) or (
-        isinstance(problem, Exception) and not isinstance(problem, OutcomeUnknownError)
-    )
+    return isinstance(problem, Exception) and not isinstance(problem, OutcomeUnknownError)
 
 
 @app.command("revoke")
