@@ -30,6 +30,7 @@ from daas_chain.network.records import Executed
 from daas_chain.network.submit import Payment, Submitter
 from daas_chain.sui import base58
 from daas_chain.sui.builder import Builder, BuilderError
+from daas_chain.sui.digests import Hashed, digest
 from daas_chain.sui.signing import SignerError
 from daas_gateway import user_keys
 from daas_gateway.user_keys import PrivateFileExposed, UserKey, UserKeyError
@@ -39,10 +40,11 @@ from . import context
 from .chain_options import Asked, id_text, sui_text
 from .errors import CliError, RefusedError, UnreachableError, UnreadableError
 from .home import Home
-from .output import Progress, program, stdout
+from .output import Progress, program, stderr, stdout
 
 OPEN_SECONDS = 6.0
 """For the first answer: somebody waits who may only have mistyped the address."""
+ATTEMPTS = 2
 CLOCK = (6).to_bytes(32, "big")
 T = TypeVar("T")
 _UNREACHABLE = (net.UnreachableError, net.TimedOutError, net.ExhaustedError, net.TlsError, net.DeniedError)
@@ -93,6 +95,8 @@ class Chain:
     progress: Progress
     packages: list[bytes] = field(default_factory=list)
     """Ids of our package, for the names of errors."""
+    sent: list[bytes] = field(default_factory=list)
+    """Digests of what has left this process."""
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -106,7 +110,8 @@ class Chain:
 
     @cached_property
     def submitter(self) -> Submitter:
-        return Submitter(self.network, self.key, GasCoins(self.network, self.key.address))
+        coins = GasCoins(self.network, self.key.address)
+        return Submitter(self.network, self.key, coins, journal=self._journal)
 
     @property
     def address(self) -> bytes:
@@ -130,11 +135,26 @@ class Chain:
         return Sent(executed, cost.computation + cost.storage - cost.storage_rebate)
 
     async def _submitted(self, commands: Builder, payment: Payment) -> Executed:
-        try:
-            return await self.submitter.submit(commands, payment)
-        except net.OutcomeUnknownError as unknown:
-            self.progress.detail(f"no answer; transaction {base58.encode(unknown.digest)} is sent again")
-            return await self.submitter.again(unknown)
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self.submitter.submit(commands, payment)
+            except net.OutcomeUnknownError as unknown:
+                self.progress.detail(f"no answer; transaction {base58.encode(unknown.digest)} is sent again")
+                return await self.submitter.again(unknown)
+            except net.RefusedTransactionError:
+                # It was not executed: another process has used the coin, or the epoch has ended in between.
+                if attempt + 1 == ATTEMPTS:
+                    raise
+            except asyncio.CancelledError:
+                if self.sent:
+                    stderr().print(
+                        f"[yellow]interrupted[/]: transaction {base58.encode(self.sent[-1])} may be executed"
+                    )
+                raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _journal(self, data: bytes, _: tuple[bytes, ...]) -> None:
+        self.sent.append(digest(Hashed.TRANSACTION, data))
 
     async def now_ms(self) -> int:
         """The chain's clock, as the node says it."""
@@ -181,7 +201,7 @@ def run(asked: Asked, url: str, chain: bytes | None, body: Callable[[Chain], Awa
 
     async def main() -> T:
         async with _open(asked, url, chain) as network:
-            return await body(Chain(context.home(), asked, url, network, Progress(quiet=asked.quiet)))
+            return await body(Chain(context.home(), asked, str(network.endpoint), network, Progress(quiet=asked.quiet)))
 
     return _run(main)
 
@@ -195,7 +215,11 @@ def run_deployed(asked: Asked, body: Callable[[Deployed], Awaitable[T]]) -> T:
         url = asked.network or record.network
         async with _open(asked, url, record.chain_id) as network:
             packages = [record.package, record.original]
-            return await body(Deployed(home, asked, url, network, Progress(quiet=asked.quiet), packages, record=record))
+            return await body(
+                Deployed(
+                    home, asked, str(network.endpoint), network, Progress(quiet=asked.quiet), packages, record=record
+                )
+            )
 
     return _run(main)
 

@@ -166,6 +166,8 @@ class Making:
     operators: tuple[bytes, ...]
     parameters: dict[str, int]
     """Differences from the package's defaults, by field."""
+    veto: bytes | None = None
+    """Who gets the VetoCap; None: whoever makes the cluster."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +192,8 @@ async def make_cluster(chain: Chain, published: Published, wanted: Making) -> Ma
         wanted.operators,
     )
     done = await chain.send(
-        f"create cluster {wanted.name}", lambda commands: clusters.create(contract, commands, new, chain.address)
+        f"create cluster {wanted.name}",
+        lambda commands: clusters.create(contract, commands, new, chain.address, wanted.veto),
     )
     ids = await created(chain.network, done.executed)
     record = published.deployment(ids["Cluster"], ids["StakePool"], ids["WorkerRegistry"])

@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from rich.markup import escape
 
-from daas_attestation import measurements
-from daas_attestation.measurements import Measurement, MeasurementError
 from daas_attestation.moment import utc_text
-from daas_protocol import jsonstrict
 
-from . import context, policy_commands
+from . import cluster_changes, cluster_files, context, policy_commands
 from .chain_options import (
     DEFAULT_GAS,
     Asked,
@@ -31,6 +28,7 @@ from .chain_options import (
 from .errors import RefusedError, UnreadableError
 from .home import Home
 from .output import JsonFlag, print_json, program, stdout
+from .policy_text import policies_json, print_policies
 
 if TYPE_CHECKING:
     from daas_chain.deployment import Deployment
@@ -50,21 +48,12 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-operator = typer.Typer(help="Addresses that may make enclave slots.", no_args_is_help=True)
-anchor = typer.Typer(
-    help="Committees that light clients may begin with: SHA-256 of bcs(epoch, committee).", no_args_is_help=True
-)
-parameters = typer.Typer(help="Deadlines, fees, stakes and shares of the cluster.", no_args_is_help=True)
 app.add_typer(policy_commands.app, name="policy")
-app.add_typer(operator, name="operator")
-app.add_typer(anchor, name="anchor")
-app.add_typer(parameters, name="parameters")
+app.add_typer(cluster_changes.operator, name="operator")
+app.add_typer(cluster_changes.anchor, name="anchor")
+app.add_typer(cluster_changes.parameters, name="parameters")
 ReplaceOption = Annotated[
     bool, typer.Option("--replace", help="Overwrite the deployment record of another cluster in this home.")
-]
-AddressArgument = Annotated[str, typer.Argument(metavar="ADDRESS", help="0x and 64 hex digits.")]
-AnchorArgument = Annotated[
-    str | None, typer.Argument(metavar="ANCHOR", help="64 hex digits. Default: the network's committee now.")
 ]
 
 
@@ -106,6 +95,10 @@ def create(
         list[str] | None,
         typer.Option("--operator", metavar="ADDRESS", help="May make slots; may be repeated. Default: the key's own."),
     ] = None,
+    veto: Annotated[
+        str | None,
+        typer.Option("--veto", metavar="ADDRESS", help="Who gets the VetoCap: stops proposals. Default: the key's own."),
+    ] = None,
     package: Annotated[
         str | None,
         typer.Option(
@@ -121,15 +114,18 @@ def create(
 ) -> None:
     """Make a cluster with its stake pool and worker registry, and write the deployment record.
 
-    The key gets AdminCap and VetoCap. Give the VetoCap to somebody else for it to mean anything.
+    The key gets the AdminCap. A veto means something only in other hands than the admin's: name them with --veto.
+
+    [bold]daas move publish --network URL && daas cluster create --policy measurements.json --operator ADDRESS[/]
     """
     home = context.home()
     _may_write(home, replace)
     policies = policy or [home.measurements]
-    loaded = [(str(path), load_policy(path)) for path in policies]
-    changes = load_parameters(parameters) if parameters is not None else {}
+    loaded = [(str(path), cluster_files.load_policy(path)) for path in policies]
+    changes = cluster_files.load_parameters(parameters) if parameters is not None else {}
     anchors = tuple(hex_bytes(one, 32, "--anchor") for one in anchor or ())
     operators = tuple(object_id(one, "--operator") for one in operator or ())
+    vetoer = None if veto is None else object_id(veto, "--veto")
     asked = Asked.of(network, ca, key, gas, as_json)
     from . import chain_access, chain_setup
     from .published import Published
@@ -155,6 +151,7 @@ def create(
             anchors,
             operators or (chain.address,),
             (chain_setup.FAST if fast else {}) | changes,
+            vetoer,
         )
         return chain, await chain_setup.make_cluster(chain, of, making)
 
@@ -216,7 +213,7 @@ def show(network: NetworkOption = None, ca: CaOption = None, as_json: JsonFlag =
         print_json(_document(record, found) | {"chain_time_ms": now_ms})
         return
     _print_record(record, found)
-    policy_commands.print_policies(found, now_ms)
+    print_policies(found, now_ms)
     out = stdout()
     for one in found.operators:
         out.print(f"operator  {id_text(one)}")
@@ -224,161 +221,6 @@ def show(network: NetworkOption = None, ca: CaOption = None, as_json: JsonFlag =
         out.print(f"anchor    {one.hex()}")
     for field in fields(Parameters):
         out.print(f"[dim]{field.name:<22}[/] {_parameter_text(field.name, getattr(found.params, field.name))}")
-
-
-@operator.command("admit")
-def admit(
-    address: AddressArgument,
-    network: NetworkOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    gas: GasOption = DEFAULT_GAS,
-    as_json: JsonFlag = False,
-) -> None:
-    """Let an address make slots and register enclaves in them."""
-    _admission(address, True, Asked.of(network, ca, key, gas, as_json))
-
-
-@operator.command("withdraw")
-def withdraw(
-    address: AddressArgument,
-    network: NetworkOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    gas: GasOption = DEFAULT_GAS,
-    as_json: JsonFlag = False,
-) -> None:
-    """Let an address make no more slots; those that it has stay."""
-    _admission(address, False, Asked.of(network, ca, key, gas, as_json))
-
-
-def _admission(address: str, admitted: bool, asked: Asked) -> None:
-    who = object_id(address, "ADDRESS")
-    from daas_chain.calls import clusters
-
-    from . import chain_access
-
-    async def body(chain: Deployed) -> Sent:
-        by = await chain.admin()
-        step = f"{'admit' if admitted else 'withdraw'} operator"
-        return await chain.send(
-            step, lambda commands: clusters.admit_operator(chain.contract, commands, by, who, admitted)
-        )
-
-    sent = chain_access.run_deployed(asked, body)
-    if asked.quiet:
-        print_json({"operator": id_text(who), "admitted": admitted} | sent.to_json())
-        return
-    stdout().print(f"{id_text(who)} {'may make slots' if admitted else 'makes no more slots'}")
-    chain_access.print_sent((sent,))
-
-
-@anchor.command("propose")
-def anchor_propose(
-    anchor: AnchorArgument = None,
-    network: NetworkOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    gas: GasOption = DEFAULT_GAS,
-    as_json: JsonFlag = False,
-) -> None:
-    """Propose a committee that light clients may begin with; `daas cluster policy activate` ends the timelock."""
-    given = None if anchor is None else hex_bytes(anchor, 32, "ANCHOR")
-    asked = Asked.of(network, ca, key, gas, as_json)
-    from daas_chain.calls import clusters
-
-    from . import chain_access, chain_setup
-
-    async def body(chain: Deployed) -> tuple[Sent, int, int]:
-        by = await chain.admin()
-        wanted = given or await chain_setup.committee_anchor(chain.network)
-        sent = await chain.send(
-            "propose an anchor", lambda commands: clusters.propose_anchor(chain.contract, commands, by, wanted)
-        )
-        return (sent, *await policy_commands.newest_proposal(chain))
-
-    policy_commands.report_proposed(*chain_access.run_deployed(asked, body), as_json=as_json)
-
-
-@anchor.command("retire")
-def anchor_retire(
-    anchor: Annotated[str, typer.Argument(metavar="ANCHOR", help="64 hex digits.")],
-    network: NetworkOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    gas: GasOption = DEFAULT_GAS,
-    as_json: JsonFlag = False,
-) -> None:
-    """Accept an anchor no longer, at once; the last one stays."""
-    given = hex_bytes(anchor, 32, "ANCHOR")
-    from daas_chain.calls import clusters
-
-    policy_commands.narrow(
-        Asked.of(network, ca, key, gas, as_json),
-        "retire an anchor",
-        lambda contract, commands, by: clusters.retire_anchor(contract, commands, by, given),
-        {"anchor": given.hex()},
-    )
-
-
-@parameters.command("propose")
-def parameters_propose(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help='JSON {"version": 1, FIELD: NUMBER, ...}.')],
-    network: NetworkOption = None,
-    ca: CaOption = None,
-    key: KeyOption = None,
-    gas: GasOption = DEFAULT_GAS,
-    as_json: JsonFlag = False,
-) -> None:
-    """Propose other parameters; fields that the file does not name stay as they are."""
-    changes = load_parameters(file)
-    asked = Asked.of(network, ca, key, gas, as_json)
-    from dataclasses import replace
-
-    from daas_chain.calls import clusters
-
-    from . import chain_access, chain_reads
-
-    async def body(chain: Deployed) -> tuple[Sent, int, int]:
-        by = await chain.admin()
-        wanted = replace((await chain_reads.cluster(chain)).params, **changes)
-        sent = await chain.send(
-            "propose parameters", lambda commands: clusters.propose_parameters(chain.contract, commands, by, wanted)
-        )
-        return (sent, *await policy_commands.newest_proposal(chain))
-
-    policy_commands.report_proposed(*chain_access.run_deployed(asked, body), as_json=as_json)
-
-
-def load_policy(path: Path) -> tuple[Measurement, ...]:
-    """At least one measurement. Raises UnreadableError."""
-    try:
-        found = measurements.load(path)
-    except (OSError, MeasurementError) as problem:
-        raise UnreadableError(f"{path}: {problem}", "name a measurements.json with --policy") from None
-    if not found:
-        raise UnreadableError(f"{path} has no measurement", "measure an image first")
-    return tuple(found)
-
-
-def load_parameters(path: Path) -> dict[str, int]:
-    """Fields of `Parameters` by name. Raises UnreadableError."""
-    try:
-        with path.open("rb") as file:
-            document = jsonstrict.loads_object(file.read(MAX_PARAMETERS_BYTES + 1), MAX_PARAMETERS_BYTES)
-    except (OSError, ValueError) as problem:
-        raise UnreadableError(f"{path}: {problem}", "give a JSON file of parameters") from None
-    if document.pop("version", None) != 1:
-        raise UnreadableError(f'{path} has to begin with "version": 1', "correct the file")
-    from daas_chain.values import Parameters  # its structures cost a start of every command
-
-    known = {one.name for one in fields(Parameters)}
-    for name, value in document.items():
-        if name not in known:
-            raise UnreadableError(f"{path}: {name[:80]} is no parameter", f"known are {', '.join(sorted(known))}")
-        if type(value) is not int or not 0 <= value < 1 << 64:
-            raise UnreadableError(f"{path}: {name} has to be a whole number of 64 bits", "times in ms, money in MIST")
-    return {name: value for name, value in document.items() if isinstance(value, int)}
 
 
 def _may_write(home: Home, replace: bool) -> None:
@@ -414,13 +256,15 @@ def _document(record: Deployment, found: Cluster) -> dict[str, Any]:
         "anchors": [one.hex() for one in found.anchors],
         "parameters": {one.name: getattr(found.params, one.name) for one in fields(Parameters)},
         "state": {"seq": found.state.seq, "head": found.state.head.hex()},
-        **policy_commands.policies_json(found),
+        **policies_json(found),
     }
 
 
 def _print_record(record: Deployment, found: Cluster) -> None:
+    from daas_chain.network.errors import printable
+
     out = stdout()
-    out.print(f"cluster   {id_text(record.cluster)} [dim]({escape(found.name)})[/]")
+    out.print(f"cluster   {id_text(record.cluster)} [dim]({escape(printable(found.name))})[/]")
     out.print(f"network   {escape(record.network)}")
     out.print(f"package   {id_text(record.package)}")
     out.print(f"pool      {id_text(record.stake_pool)}")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from daas_attestation.moment import utc_text
 
 from .chain_options import DEFAULT_GAS, Asked, CaOption, GasOption, KeyOption, NetworkOption, duration_text
+from .cluster_files import load_policy
 from .errors import RefusedError, UnreadableError
 from .output import JsonFlag, print_json, program, stdout
+from .policy_text import narrow, policies_json, print_policies, proposal_json, proposal_text, report_change
 
 if TYPE_CHECKING:
-    from daas_chain.calls.clusters import Administered
-    from daas_chain.contract import Contract
     from daas_chain.objects import Cluster, Proposal
     from daas_chain.sui.builder import Builder
 
@@ -63,8 +62,6 @@ def propose(
     as_json: JsonFlag = False,
 ) -> None:
     """Propose every measurement of a file that is newer than all policies so far, in one transaction."""
-    from .cluster_commands import load_policy
-
     given = load_policy(file)
     asked = Asked.of(network, ca, key, gas, as_json)
     from daas_chain.calls import clusters
@@ -91,10 +88,12 @@ def propose(
 
     sent, proposed = chain_access.run_deployed(asked, body)
     if as_json:
-        print_json({"proposals": [_proposal_json(*one) for one in proposed]} | sent.to_json())
+        print_json({"proposals": [proposal_json(*one) for one in proposed]} | sent.to_json())
         return
     for number, one in proposed:
-        stdout().print(f"proposal {number}: {_what(one)}, can be activated from {utc_text(one.activates_at_ms)} on")
+        stdout().print(
+            f"proposal {number}: {proposal_text(one)}, can be activated from {utc_text(one.activates_at_ms)} on"
+        )
     stdout().print(f"[dim]then: {program()} cluster policy activate[/]")
     chain_access.print_sent((sent,))
 
@@ -183,7 +182,7 @@ def veto(
         )
 
     asked = Asked.of(network, ca, key, gas, as_json)
-    _report(chain_access.run_deployed(asked, body), {"vetoed": number}, f"proposal {number} is gone", asked)
+    report_change(chain_access.run_deployed(asked, body), {"vetoed": number}, f"proposal {number} is gone", asked)
 
 
 @app.command("revoke")
@@ -220,7 +219,7 @@ def revoke(
         )
 
     asked = Asked.of(network, ca, key, gas, as_json)
-    _report(chain_access.run_deployed(asked, body), {"revoked": version}, f"policy {version} is revoked", asked)
+    report_change(chain_access.run_deployed(asked, body), {"revoked": version}, f"policy {version} is revoked", asked)
 
 
 @app.command("min-version")
@@ -261,96 +260,3 @@ def freeze(
     from daas_chain.calls import clusters
 
     narrow(Asked.of(network, ca, key, gas, as_json), "freeze the policy", clusters.freeze_policy, {"frozen": True})
-
-
-def narrow(
-    asked: Asked, step: str, fill: Callable[[Contract, Builder, Administered], object], said: dict[str, Any]
-) -> None:
-    """Something that the admin does and that holds at once."""
-    from . import chain_access
-
-    async def body(chain: Deployed) -> Sent:
-        by = await chain.admin()
-        return await chain.send(step, lambda commands: fill(chain.contract, commands, by))
-
-    text = ", ".join(f"{name.replace('_', '-')} {value}" for name, value in said.items())
-    _report(chain_access.run_deployed(asked, body), said, f"done: {text}", asked)
-
-
-async def newest_proposal(chain: Deployed) -> tuple[int, int]:
-    """Its number, and from when on it can be activated."""
-    from . import chain_reads
-
-    found = await chain_reads.cluster(chain)
-    number, proposal = found.proposals[-1]
-    return number, proposal.activates_at_ms
-
-
-def report_proposed(sent: Sent, number: int, activates_at_ms: int, *, as_json: bool) -> None:
-    from . import chain_access
-
-    if as_json:
-        print_json({"proposal": number, "activates_at_ms": activates_at_ms} | sent.to_json())
-        return
-    stdout().print(f"proposal {number} can be activated from {utc_text(activates_at_ms)} on")
-    stdout().print(f"[dim]then: {program()} cluster policy activate {number}[/]")
-    chain_access.print_sent((sent,))
-
-
-def _report(sent: Sent, said: dict[str, Any], text: str, asked: Asked) -> None:
-    from . import chain_access
-
-    if asked.quiet:
-        print_json(said | sent.to_json())
-        return
-    stdout().print(text)
-    chain_access.print_sent((sent,))
-
-
-def policies_json(found: Cluster) -> dict[str, Any]:
-    return {
-        "min_version": found.min_version,
-        "frozen": found.frozen,
-        "policies": [
-            {
-                "version": version,
-                "pcrs": {str(pcr.index): pcr.value.hex() for pcr in policy.pcrs},
-                "activated_at_ms": policy.activated_at_ms,
-                "revoked": policy.revoked,
-                "valid": not policy.revoked and version >= found.min_version,
-            }
-            for version, policy in found.policies
-        ],
-        "proposals": [_proposal_json(number, proposal) for number, proposal in found.proposals],
-    }
-
-
-def _proposal_json(number: int, proposal: Proposal) -> dict[str, Any]:
-    return {"proposal": number, "change": _what(proposal), "activates_at_ms": proposal.activates_at_ms}
-
-
-def _what(proposal: Proposal) -> str:
-    from daas_chain.values import AnchorChange, PolicyChange
-
-    match proposal.change:
-        case PolicyChange(version, pcrs):
-            return f"policy {version}, PCR0 {pcrs[0].value.hex()[:16]}..." if pcrs else f"policy {version}"
-        case AnchorChange(anchor):
-            return f"anchor {anchor.hex()}"
-        case _:
-            return "other parameters"
-
-
-def print_policies(found: Cluster, now_ms: int) -> None:
-    out = stdout()
-    for version, policy in found.policies:
-        valid = not policy.revoked and version >= found.min_version
-        state = "[green]active[/]" if valid else "[red]revoked[/]" if policy.revoked else "[red]below min-version[/]"
-        out.print(f"policy {version:<3}{state} since {utc_text(policy.activated_at_ms)}")
-        for pcr in policy.pcrs:
-            out.print(f"  [dim]PCR{pcr.index} {pcr.value.hex()}[/]")
-    for number, proposal in found.proposals:
-        left = proposal.activates_at_ms - now_ms
-        when = "can be activated now" if left <= 0 else f"timelock runs for {duration_text(left)} more"
-        out.print(f"proposal {number}: {_what(proposal)}; {when} ({utc_text(proposal.activates_at_ms)})")
-    out.print(f"min-version {found.min_version}{', frozen for ever' if found.frozen else ''}")

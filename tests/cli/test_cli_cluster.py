@@ -202,7 +202,28 @@ def test_who_holds_no_cap_changes_nothing(made: Stage, admin: Person) -> None:
         assert "--key" in hint
     message, _ = other.refused("cluster", "policy", "revoke", "2", "--by-veto")
     assert "VetoCap" in message
+    message, _ = other.refused("cluster", "policy", "veto", "0")
+    assert "VetoCap" in message
     assert admin.json("cluster", "show")["state"] == state
+
+
+def test_who_has_the_veto_revokes_and_stops_and_can_do_nothing_more(made: Stage, admin: Person) -> None:
+    rpc = made.network.known["rpc"]
+    keeper, maker = made.person("keeper"), made.person("maker")
+    package = json.loads((admin.home / "published.json").read_text())["package"]
+    maker.json(
+        *("cluster", "create", "--package", package, "--network", rpc, "--policy", made.policy(1), "--fast"),
+        *("--veto", keeper.address, "--replace"),
+    )
+    keeper.take(maker)
+    proposal = maker.json("cluster", "policy", "propose", made.policy(2))["proposals"][0]["proposal"]
+    message, _ = maker.refused("cluster", "policy", "veto", str(proposal))
+    assert "VetoCap" in message
+    assert keeper.json("cluster", "policy", "veto", str(proposal))["vetoed"] == proposal
+    message, _ = keeper.refused("cluster", "policy", "revoke", "1")
+    assert "AdminCap" in message
+    keeper.json("cluster", "policy", "revoke", "1", "--by-veto")
+    assert maker.json("cluster", "policy", "list")["policies"][0]["revoked"] is True
 
 
 def test_freezing_has_to_be_meant(made: Stage, admin: Person) -> None:
