@@ -97,7 +97,9 @@ def create(
     ] = None,
     veto: Annotated[
         str | None,
-        typer.Option("--veto", metavar="ADDRESS", help="Who gets the VetoCap: stops proposals. Default: the key's own."),
+        typer.Option(
+            "--veto", metavar="ADDRESS", help="Who gets the VetoCap. Default: the key's own."
+        ),
     ] = None,
     package: Annotated[
         str | None,

@@ -14,7 +14,15 @@ from .chain_options import DEFAULT_GAS, Asked, CaOption, GasOption, KeyOption, N
 from .cluster_files import load_policy
 from .errors import RefusedError, UnreadableError
 from .output import JsonFlag, print_json, program, stdout
-from .policy_text import narrow, policies_json, print_policies, proposal_json, proposal_text, report_change
+from .policy_text import (
+    PROPOSAL_LIFE_MS,
+    narrow,
+    policies_json,
+    print_policies,
+    proposal_json,
+    proposal_text,
+    report_change,
+)
 
 if TYPE_CHECKING:
     from daas_chain.objects import Cluster, Proposal
@@ -117,15 +125,21 @@ def activate(
     from . import chain_access, chain_reads
 
     async def body(chain: Deployed) -> tuple[Sent, list[int]]:
-        found = await chain_reads.cluster(chain)
-        open_ = dict(found.proposals)
+        open_ = dict((await chain_reads.cluster(chain)).proposals)
         wanted = {number: open_[number]} if number in open_ else {} if number is not None else open_
         if not wanted:
             what = "no open proposal" if number is None else f"no open proposal {number}"
             raise RefusedError(f"the cluster has {what}", f"see `{program()} cluster policy list`")
+        now_ms = await chain.now_ms()
+        if number is None:
+            wanted = {one: found for one, found in wanted.items() if found.activates_at_ms + PROPOSAL_LIFE_MS > now_ms}
+            if not wanted:
+                raise RefusedError(
+                    "every open proposal has expired", f"`{program()} cluster policy propose` makes a new one"
+                )
         if wait:
             await _until(chain, max(one.activates_at_ms for one in wanted.values()))
-        now_ms = await chain.now_ms()
+            now_ms = await chain.now_ms()
         due = sorted(one for one, proposal in wanted.items() if proposal.activates_at_ms <= now_ms)
         if not due:
             first = min(one.activates_at_ms for one in wanted.values())

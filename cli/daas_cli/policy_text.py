@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from daas_attestation.moment import utc_text
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from daas_chain.sui.builder import Builder
 
     from .chain_access import Deployed, Sent
+
+
+PROPOSAL_LIFE_MS: Final = 2_592_000_000
+"""The contract's: 30 days after the timelock a proposal can be activated no longer."""
 
 
 def narrow(
@@ -107,6 +111,9 @@ def print_policies(found: Cluster, now_ms: int) -> None:
             out.print(f"  [dim]PCR{pcr.index} {pcr.value.hex()}[/]")
     for number, proposal in found.proposals:
         left = proposal.activates_at_ms - now_ms
-        when = "can be activated now" if left <= 0 else f"timelock runs for {duration_text(left)} more"
+        if left > 0:
+            when = f"timelock runs for {duration_text(left)} more"
+        else:
+            when = "can be activated now" if left + PROPOSAL_LIFE_MS > 0 else "expired: nobody has activated it in time"
         out.print(f"proposal {number}: {proposal_text(proposal)}; {when} ({utc_text(proposal.activates_at_ms)})")
     out.print(f"min-version {found.min_version}{', frozen for ever' if found.frozen else ''}")

@@ -15,6 +15,7 @@ from daas_chain.deployment import Deployment
 from daas_chain.sui import base58
 from support.chain_home import QUICK, Person, Stage, stage
 
+pytestmark = pytest.mark.e2e
 STRANGER = "0x" + "99" * 32
 
 

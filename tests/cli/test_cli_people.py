@@ -14,6 +14,7 @@ import pytest
 from daas_cli.chain_options import MIST_PER_SUI
 from support.chain_home import Person, Stage, stage
 
+pytestmark = pytest.mark.e2e
 SUI = MIST_PER_SUI
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from daas_attestation import measurements
 from daas_attestation.development_ca import ROOT_FILE, DevelopmentCa
@@ -15,7 +15,7 @@ from daas_attestation.measurements import Measurement
 from daas_protocol.sui import parse_address
 
 from .daas_command import Daas, Done
-from .localnet_process import LocalnetProcess, localnet
+from .localnet_process import localnet
 
 QUICK = {
     "staleness_ms": 1_000,
@@ -31,16 +31,24 @@ QUICK = {
 MEASURED = {number: bytes([number + 1]) * 48 for number in range(3)}
 
 
+class Served(Protocol):
+    """A network that is served somewhere."""
+
+    known: dict[str, Any]
+
+    def give(self, address: bytes) -> list[str]: ...
+
+
 @dataclass(slots=True)
 class Person:
     """`address`: of the key "default"."""
 
     daas: Daas
-    network: LocalnetProcess
+    network: Served
     address: str = ""
 
     @classmethod
-    def on(cls, network: LocalnetProcess, root: Path, *, funded: bool = True) -> Person:
+    def on(cls, network: Served, root: Path, *, funded: bool = True) -> Person:
         one = cls(Daas(root), network)
         one.address = one.json("key", "new")["address"]
         if funded:
@@ -78,8 +86,9 @@ class Stage:
     """A network whose attestation root is a development CA's, and an admin who has published and made a cluster."""
 
     folder: Path
-    network: LocalnetProcess
-    ca: DevelopmentCa
+    network: Served
+    ca: DevelopmentCa | None
+    """None: only hardware is attested."""
     admin: Person
 
     def policy(self, *versions: int) -> str:

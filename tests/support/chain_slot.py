@@ -41,6 +41,7 @@ class SlotStage:
         """`body` with the contract as tests of the network client have it; parties are added by `party`."""
 
         async def main() -> T:
+            assert self.stage.ca is not None
             async with await Network.open(Endpoint.parse(self.stage.network.known["rpc"])) as network:
                 operator = self.party(network, self.operator)
                 world = ServedContract(network, self.stage.ca, self.party(network, self.stage.admin), operator)
