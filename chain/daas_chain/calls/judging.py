@@ -24,7 +24,7 @@ def report_equivocation(
     contract: Contract, commands: Builder, slot: Slot, boot_id: bytes, one: Claim, other: Claim
 ) -> None:
     """Two receipts of one boot and sequence with different content."""
-    _report(contract, commands, "report_equivocation", slot, boot_id, *_claim(one), *_claim(other))
+    _report(contract, commands, "slashing::report_equivocation", slot, boot_id, *_claim(one), *_claim(other))
 
 
 def report_other_leaf(
@@ -40,7 +40,7 @@ def report_other_leaf(
     _report(
         contract,
         commands,
-        "report_other_leaf",
+        "slashing::report_other_leaf",
         slot,
         boot_id,
         *_claim(claim),
@@ -62,7 +62,7 @@ def report_other_root(
     _report(
         contract,
         commands,
-        "report_other_root",
+        "slashing::report_other_root",
         slot,
         boot_id,
         *_claim(claim),
@@ -110,11 +110,11 @@ def anchor_tree_head(
 
 
 def _report(
-    contract: Contract, commands: Builder, function: str, slot: Slot, boot_id: bytes, *rest: CallArgument
+    contract: Contract, commands: Builder, path: str, slot: Slot, boot_id: bytes, *rest: CallArgument
 ) -> None:
     contract.call(
         commands,
-        f"slashing::{function}",
+        path,
         Use(slot.enclave),
         Use(slot.cluster),
         Use(slot.pool),
