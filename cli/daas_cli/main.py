@@ -10,12 +10,20 @@ from . import (
     attestation_commands,
     bench_commands,
     checkpoint_commands,
+    cluster_commands,
+    enclave_commands,
     instance_commands,
     key_commands,
     localnet_commands,
     move_commands,
+    publish_command,
     receipt_commands,
+    request_commands,
     run_commands,
+    session_commands,
+    slash_commands,
+    stake_commands,
+    token_commands,
 )
 from .errors import CliError, ExitCode, UnreadableError
 from .output import print_error
@@ -46,7 +54,15 @@ app.add_typer(attestation_commands.app, name="attestation")
 app.add_typer(checkpoint_commands.app, name="checkpoint")
 app.add_typer(move_commands.app, name="move")
 app.add_typer(localnet_commands.app, name="localnet")
+app.add_typer(cluster_commands.app, name="cluster")
+app.add_typer(token_commands.app, name="token")
+app.add_typer(stake_commands.app, name="stake")
+app.add_typer(request_commands.app, name="request")
+app.add_typer(session_commands.app, name="session")
+app.add_typer(slash_commands.app, name="slash")
 app.add_typer(bench_commands.app, name="bench")
+publish_command.add_to(move_commands.app)
+enclave_commands.add_to(run_commands.enclave)
 
 
 def main() -> None:

@@ -39,7 +39,9 @@ def _component(name: str, config: Path | None) -> None:
 
 gateway = typer.Typer(help="The endpoint that kubectl talks to.", no_args_is_help=True)
 host = typer.Typer(help="The untrusted machine around the enclave.", no_args_is_help=True)
-enclave = typer.Typer(help="What runs inside the TEE.", no_args_is_help=True)
+enclave = typer.Typer(
+    help="What runs inside the TEE, and its slot on chain.", no_args_is_help=True, rich_markup_mode="rich"
+)
 
 
 @gateway.command("run")

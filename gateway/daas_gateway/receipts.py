@@ -148,6 +148,19 @@ def newest_of_boot(path: Path, boot_id: bytes) -> StoredReceipt | None:
     return None if row is None else StoredReceipt(row[0], KeptReceipt(*row[1:]))
 
 
+def of_request(path: Path, request_digest: bytes) -> list[StoredReceipt]:
+    """The receipts that were kept for one request, oldest first; for a watch or a log there are many.
+
+    Raises FileNotFoundError, StoreUnusable.
+    """
+    with _reading(path) as database:
+        rows = database.execute(
+            f"SELECT id, {_COLUMNS} FROM receipts WHERE request_digest = ? ORDER BY id LIMIT ?",  # noqa: S608
+            (request_digest, MAX_LIST),
+        )
+        return [StoredReceipt(row[0], KeptReceipt(*row[1:])) for row in rows]
+
+
 def bundle_of(path: Path, number: int) -> Bundle:
     """A kept receipt with its binding, attestation document and, if kept, body. Raises as `get_receipt`."""
     kept = get_receipt(path, number).receipt
@@ -180,6 +193,7 @@ __all__ = [
     "list_evidence",
     "list_receipts",
     "newest_of_boot",
+    "of_request",
     "parse_bundle",
     "receipt_text",
     "verify_at_its_time",

@@ -11,7 +11,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from daas_attestation.development_ca import DevelopmentCa
-from daas_chain.calls import clusters, pure, requests, slots, stakes
+from daas_chain.calls import clusters, judging, packages, pure, requests, slots, stakes
 from daas_chain.network.client import Network
 from daas_chain.network.endpoint import Endpoint
 from daas_chain.network.failure import TransactionFailedError
@@ -211,7 +211,7 @@ async def test_a_policy_is_frozen_for_ever_and_a_drained_boot_takes_nothing(worl
 async def test_every_call_is_one_of_the_packages() -> None:
     """No function is called by a name that the package does not have."""
     interface = built().interface()
-    for module in (clusters, requests, slots, stakes):
+    for module in (clusters, judging, packages, requests, slots, stakes):
         for word in inspect.getsource(module).split('"'):
             name, _, function = word.partition("::")
             if name in interface and function.islower():

@@ -27,11 +27,11 @@ class Network(Reads, Checkpoints, Execution):
         self.chain_id = b""
 
     @classmethod
-    async def open(cls, endpoint: Endpoint, chain: bytes | None = None) -> Self:
-        """Raises `ChainError` where the node is not on `chain`."""
+    async def open(cls, endpoint: Endpoint, chain: bytes | None = None, seconds: float | None = None) -> Self:
+        """Raises `ChainError` where the node is not on `chain`. `seconds`: for the first answer, else as for others."""
         network = cls(Transport(endpoint))
         try:
-            network.chain_id = await network.chain()
+            network.chain_id = await network.chain(network.deadline(seconds))
             if chain is not None and network.chain_id != chain:
                 raise ChainError(base58.encode(chain), base58.encode(network.chain_id))
         except BaseException:
