@@ -14,6 +14,7 @@ from daas_enclave.exchange import End, Exchanges
 from daas_enclave.execute import Upstream
 from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
+from daas_enclave.phases import Phase
 from daas_enclave.rbac import Reconciled, Reconciler
 from daas_enclave.runtime import Runtime
 from daas_enclave.server import KNOWN, MAX_CONNECTIONS, Endpoint
@@ -118,7 +119,9 @@ class RequestPath:
             except TimeoutError:
                 pass
             created.clear()
-            if not self._runtime.phase.serving:
+            phase = self._runtime.phase
+            # Already before it serves: verified state brings the tokens while the boot still waits for its turn.
+            if not phase.serving and phase.current is not Phase.UNREGISTERED:
                 continue
             try:
                 snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
@@ -128,6 +131,10 @@ class RequestPath:
                 self._reconcile_error = str(error)
                 _log.warning("rbac_reconcile_failed", problem=str(error))
             await asyncio.sleep(RECONCILE_PAUSE)
+
+    def refresh(self) -> None:
+        """Roles and bindings are made to fit the authority as it is now, as soon as a pass may begin."""
+        self._endpoint.namespace_created.set()
 
     async def drain(self, timeout: float) -> None:
         """Within `timeout` seconds: accepts no more, lets short requests finish, ends the rest, hands on the log."""

@@ -19,7 +19,7 @@ from daas_chain.catalog import MAILBOX_BODIES, STATE_BODIES
 from daas_chain.events_access import TokenRevoked
 from daas_chain.follow import chain as chain_module
 from daas_chain.follow import errors, events
-from daas_chain.follow.follower import Follower
+from daas_chain.follow.follower import Arrival, Follower
 from daas_chain.follow.position import SealedPosition
 from daas_chain.heads import Event
 from daas_chain.layout import MoveStruct
@@ -137,7 +137,7 @@ def same(follower: Follower, truth: Truth) -> None:
         return
     assert follower.verified.state == truth.states[follower.verified.state.head.seq]
     assert follower.verified.mailbox == truth.mailboxes[follower.verified.mailbox.head.seq]
-    assert set(follower.verified.rounds) == set(follower.verified.mailbox.requests)
+    assert set(follower.verified.arrivals) == set(follower.verified.mailbox.requests)
 
 
 def done(follower: Follower, truth: Truth) -> None:
@@ -166,14 +166,17 @@ def test_all_checkpoints_give_the_same_as_those_that_matter(truth: Truth) -> Non
     assert few.verified == all_.verified
 
 
-def test_a_round_is_the_checkpoint_that_brought_the_request(truth: Truth) -> None:
+def test_a_request_arrives_with_the_checkpoint_that_brought_the_request(truth: Truth) -> None:
     follower = truth.follower()
     changes = fed(follower, truth.stage, truth.stage.eventful())
     requested = {seq: one.checkpoint for one in changes for seq in one.requested}
     assert sorted(requested) == [0, 1, 2, 3]
     assert [seq for one in changes for seq in one.ended] == [1]
     assert follower.verified is not None
-    assert dict(follower.verified.rounds) == {seq: requested[seq] for seq in (0, 2, 3)}
+    times = {one.checkpoint: one.timestamp_ms for one in changes}
+    assert dict(follower.verified.arrivals) == {
+        seq: Arrival(requested[seq], times[requested[seq]]) for seq in (0, 2, 3)
+    }
 
 
 def test_history_counts_when_a_verified_event_shows_where_it_leads(truth: Truth) -> None:
@@ -187,7 +190,7 @@ def test_history_counts_when_a_verified_event_shows_where_it_leads(truth: Truth)
     assert changes.requested == (0, 2, 3)
     done(follower, truth)
     assert follower.unproven == 0
-    assert set(follower.verified.rounds.values()) == {last}
+    assert {one.checkpoint for one in follower.verified.arrivals.values()} == {last}
 
 
 def test_history_may_reach_into_the_checkpoints_that_follow(truth: Truth) -> None:
