@@ -31,6 +31,7 @@ from daas_enclave.components import make_components
 from daas_enclave.config import ChainConfig, EnclaveConfig, KubeletEgress
 from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
 from daas_enclave.egress import EgressProxy, KubeletDirectory
+from daas_enclave.etcd_client import EtcdTarget
 from daas_enclave.keys import BootKeys, draw
 from daas_enclave.kube_client import KubeClient
 from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
@@ -39,6 +40,7 @@ from daas_enclave.pki import (
     ClusterPki,
     admin_context,
     caller_context,
+    etcd_context,
 )
 from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
@@ -180,6 +182,7 @@ class App:
             api_server=api_server,
             status=self.board.read,
             chain=self._chain,
+            etcd=None if self._chain is None else self._etcd(plane, pki),
         )
         egress = await self._start_egress(plane, api_server)
         self._path = self._request_path(runtime)
@@ -205,6 +208,10 @@ class App:
             self._on_health()
         else:
             self._on_standing(self._chain.look())
+
+    def _etcd(self, plane: ControlPlane, pki: ClusterPki) -> EtcdTarget:
+        tls = etcd_context(pki, self.nsm.random, self.clock.now_ms())
+        return EtcdTarget(plane.ports.etcd_client, tls, "localhost")
 
     async def _start_egress(self, plane: ControlPlane, api_server: ApiServer) -> EgressProxy:
         client = KubeClient(api_server)

@@ -90,6 +90,10 @@ class ChainService:
         return self._identity.binding
 
     @property
+    def request_keys(self) -> RequestKeys:
+        return self._identity.request_keys
+
+    @property
     def verified(self) -> Verified | None:
         """The newest view, whatever its age."""
         return self._follower.verified

@@ -7,8 +7,10 @@ handed out: the attested binding and the contract name its SHA-256.
 
 from __future__ import annotations
 
+import base64
 import hashlib
-from collections.abc import Collection
+import json
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NoReturn, Self
@@ -52,6 +54,12 @@ class _Held:
     created_ms: int = 0
     retired_ms: int = 0
     on_chain: bool = False
+
+
+def request_keys_json(publics: Sequence[bytes], ids: Mapping[bytes, int]) -> bytes:
+    """Answer of `GET /daas/v1/keys`. `ids`: by which the contract knows them; without one it takes no request for it."""
+    listed = [{"id": ids.get(public), "public": base64.b64encode(public).decode("ascii")} for public in publics]
+    return json.dumps({"keys": listed}, separators=(",", ":")).encode()
 
 
 class RequestKeyStore:
@@ -112,6 +120,7 @@ class RequestKeys:
         """Raises `SealingError`, `EntropyError`, OSError."""
         self._entropy = entropy
         self._store = store
+        self._unsaved = False
         self._held = [] if store is None else store.load()
         if not self._held:
             self._held = [self._made()]
@@ -168,7 +177,8 @@ class RequestKeys:
 
         Blocks for the disk when something has changed. Raises OSError; what could not be saved is tried again.
         """
-        if self._turned(now_ms, on_chain, longest_deadline_ms):
+        self._unsaved |= self._turned(now_ms, on_chain, longest_deadline_ms)
+        if self._unsaved:
             self._save()
 
     def _turned(self, now_ms: int, on_chain: Collection[bytes], longest_deadline_ms: int) -> bool:
@@ -204,3 +214,4 @@ class RequestKeys:
     def _save(self) -> None:
         if self._store is not None:
             self._store.save(self._held)
+        self._unsaved = False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daas_enclave.authority import Authority
     from daas_enclave.chain_service import ChainService
     from daas_enclave.config import EnclaveConfig
+    from daas_enclave.etcd_client import EtcdTarget
     from daas_enclave.phases import Phase
     from daas_protocol.binding import EnclaveBinding
 
@@ -75,7 +76,7 @@ class ApiServer:
 class Runtime:
     """One boot. `boot_id` is 16 B; `status()` is the whole status as JSON-ready values, no secrets in it.
 
-    `chain` is None where a policy file stands in for it.
+    `chain` is None where a policy file stands in for it; `etcd` is where the mailbox keeps its marks, with a chain.
     """
 
     config: EnclaveConfig
@@ -90,3 +91,15 @@ class Runtime:
     api_server: ApiServer
     status: Callable[[], Mapping[str, Any]] = field(repr=False)
     chain: ChainService | None = None
+    etcd: EtcdTarget | None = None
+
+    def attested_binding(self) -> EnclaveBinding:
+        """For a document that somebody asks for: with the request key that the contract has of this boot.
+
+        A key that was just made is in no document before the contract has it: a gateway compares the two.
+        """
+        verified = None if self.chain is None else self.chain.verified
+        slot = None if verified is None else verified.state.slots.get(self.binding.enclave_id)
+        if slot is None or slot.boot is None or slot.boot.boot_id != self.boot_id:
+            return self.binding
+        return replace(self.binding, request_key_sha256=slot.boot.request_key_sha256)
