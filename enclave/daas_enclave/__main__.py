@@ -32,7 +32,6 @@ from daas_enclave.config import (
 )
 from daas_enclave.lifeline import LifelineError, lifeline_fd, watch
 from daas_enclave.measured import measured_files
-from daas_enclave.request_keys import RequestKeys
 from daas_protocol.secret_memory import forbid_core_dumps, forbid_inspection
 from daas_protocol.transport.tuning import allow_descriptors, settle_garbage_collector
 
@@ -79,7 +78,7 @@ def allow_files() -> None:
 
 async def serve(config: EnclaveConfig, nsm: Nsm, lifeline: int | None) -> int:
     """One boot from clock to exit code."""
-    app = App(config, nsm, request_path_factory(), RequestKeys.of)
+    app = App(config, nsm, request_path_factory())
     pump = logs.configure(app.clock.now_ms)
     allow_files()
     undo = watch(lifeline, app.stop)

@@ -23,7 +23,7 @@ from daas_attestation.nsm import Nsm
 from daas_chain.follow.follower import Changes, Verified
 from daas_enclave import logs
 from daas_enclave.authority import Authority, PolicyFile
-from daas_enclave.chain_boot import BootRequestKey, RequestKeysFactory, bound, open_chain
+from daas_enclave.chain_boot import RequestKeysFactory, bound, open_chain
 from daas_enclave.chain_service import ChainService
 from daas_enclave.chain_watch import Standing
 from daas_enclave.clock import ClockError, NsmClock, Reading
@@ -42,6 +42,7 @@ from daas_enclave.pki import (
     caller_context,
     etcd_context,
 )
+from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
 from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
@@ -87,7 +88,7 @@ class App:
         config: EnclaveConfig,
         nsm: Nsm,
         request_path: RequestPathFactory,
-        request_keys: RequestKeysFactory = BootRequestKey.of,
+        request_keys: RequestKeysFactory = RequestKeys.of,
     ) -> None:
         self.config = config
         self.nsm = nsm

@@ -57,7 +57,7 @@ class _Held:
 
 
 def request_keys_json(publics: Sequence[bytes], ids: Mapping[bytes, int]) -> bytes:
-    """Answer of `GET /daas/v1/keys`. `ids`: by which the contract knows them; without one it takes no request for it."""
+    """Answer of `GET /daas/v1/keys`. `ids`: by which the contract knows them; without one it takes none."""
     listed = [{"id": ids.get(public), "public": base64.b64encode(public).decode("ascii")} for public in publics]
     return json.dumps({"keys": listed}, separators=(",", ":")).encode()
 
