@@ -47,9 +47,10 @@ from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
 from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
 from daas_enclave.supervisor import ComponentStatus, Supervised
+from daas_protocol.receipt import SignedMessage
 from daas_protocol.transport.endpoint import Endpoint, Kind, listen
 
-# Stopping takes at most their sum, ten seconds: requests and the log under way, then the server, then etcd.
+# Stopping takes at most their sum and a second for the goodbye: requests and the log, then the server, then etcd.
 DRAIN_S: Final = 4.0
 DRAIN_SLACK_S: Final = 0.5
 SERVER_STOP_S: Final = 4.0
@@ -69,6 +70,10 @@ class RequestPathLike(Protocol):
     async def serve(self, sock_api: socket.socket, sock_log: socket.socket) -> None: ...
 
     async def drain(self, timeout: float) -> None: ...
+
+    def last_word(self) -> SignedMessage:
+        """The signed Drain, after `drain`."""
+        ...
 
     def refresh(self) -> None:
         """The authority has changed, or the boot serves from now on: the API server is to know it soon."""
@@ -376,6 +381,8 @@ class App:
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
+        if self._chain is not None and self._path is not None and self.phases.current is not Phase.FAILED:
+            await self._chain.say_goodbye(self._path.last_word)
         for name, grace in (("server", SERVER_STOP_S), ("etcd", ETCD_STOP_S)):
             if name in self._components:
                 await self._components[name].stop(grace)

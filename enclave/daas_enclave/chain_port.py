@@ -23,6 +23,7 @@ LARGE_BYTES: Final = 65_536
 """From here on a message is verified outside of the event loop: its hashes and lists cost milliseconds."""
 MAX_UNSENT_BYTES: Final = 8 * 1024 * 1024
 """What may wait for a host that does not read: some hundred batches of receipts."""
+FLUSH_POLL_SECONDS: Final = 0.01
 _log = structlog.get_logger(__name__)
 
 Verify = Callable[[ToEnclave], Callable[[], Sequence[ToHost]]]
@@ -99,6 +100,10 @@ class ChainConnection(asyncio.Protocol):
         self._transport.write(data)
         return True
 
+    @property
+    def unsent(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -156,6 +161,13 @@ class ChainPort:
             for answer in taken():
                 self.send(answer)
             self.send(self._position())
+
+    async def flush(self, seconds: float) -> None:
+        """Waits until the host has taken everything, at most that long."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + seconds
+        while self._current is not None and self._current.unsent and loop.time() < end:  # noqa: ASYNC110 (the end of a boot)
+            await asyncio.sleep(FLUSH_POLL_SECONDS)
 
     def stop(self) -> None:
         if self._server is not None:

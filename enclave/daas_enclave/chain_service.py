@@ -20,6 +20,7 @@ from daas_chain.follow.errors import EventStructureError, UnknownChainEventError
 from daas_chain.follow.follower import Changes, Follower, Verified
 from daas_chain.light.certificate import read_summary
 from daas_chain.light.errors import LightClientError
+from daas_chain.values import Boot
 from daas_enclave.chain_authority import ChainAuthority
 from daas_enclave.chain_port import ChainPort
 from daas_enclave.chain_position import PositionStore
@@ -27,10 +28,12 @@ from daas_enclave.chain_watch import ChainWatch, Due, Standing
 from daas_enclave.phases import Phase
 from daas_enclave.runtime import Clock
 from daas_protocol.binding import EnclaveBinding
-from daas_protocol.chain_feed import Attest, Checkpoint, History, Payload, Position, Refused, ToEnclave, ToHost
+from daas_protocol.chain_feed import Attest, Checkpoint, Drained, History, Payload, Position, Refused, ToEnclave, ToHost
+from daas_protocol.receipt import SignedMessage
 
 TICK_SECONDS: Final = 0.25
 """How late the watch may see that time has passed; messages wake it at once."""
+GOODBYE_SECONDS: Final = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -86,8 +89,10 @@ class ChainService:
 
     @property
     def binding(self) -> EnclaveBinding:
-        """With the request key that this boot has begun with."""
-        return self._identity.binding
+        """What a document for a client carries: once registered with the request key that the contract has."""
+        boot = None if self.verified is None else self._own(self.verified)
+        key = self._identity.binding.request_key_sha256 if boot is None else boot.request_key_sha256
+        return replace(self._identity.binding, request_key_sha256=key)
 
     @property
     def request_keys(self) -> RequestKeys:
@@ -151,6 +156,20 @@ class ChainService:
         position = self._follower.export()
         if self._store is not None and position is not None:
             await asyncio.to_thread(self._store.save, position)
+
+    async def say_goodbye(self, sign: Callable[[], SignedMessage]) -> None:
+        """Hands out the signed Drain of a boot that is current: the next one then need not wait."""
+        if self.verified is None or self._own(self.verified) is None or not self._port.is_attached:
+            return
+        message = sign()
+        self._port.send(Drained(message.signing_bytes(), message.signature))
+        await self._port.flush(GOODBYE_SECONDS)
+
+    def _own(self, verified: Verified) -> Boot | None:
+        """This boot as the contract has it, while it is current."""
+        slot = verified.state.slots.get(self._identity.binding.enclave_id)
+        boot = None if slot is None else slot.boot
+        return boot if boot is not None and boot.boot_id == self._identity.binding.boot_id else None
 
     def look(self) -> Standing:
         """The standing by now; tells the listeners when it is another phase or reason."""

@@ -95,7 +95,6 @@ class Mailbox:
             executed=self._executed,
         )
         self._verified: Verified | None = None
-        self._arrived: dict[int, int] = {}
         self._gone: dict[int, Mark] = {}
         self._opened = False
         self._stopping = False
@@ -114,15 +113,12 @@ class Mailbox:
         """A newer view, or the same one confirmed."""
         before, self._verified = self._verified, verified
         if before is None or changes.mailbox:
-            pending = verified.mailbox.requests
-            gone = [seq for seq in self._arrived if seq not in pending]
+            known = {} if before is None else before.arrivals
+            gone = [seq for seq in known if seq not in verified.arrivals]
             for seq in gone:
-                del self._arrived[seq]
                 self._gone[seq] = _ended_mark(self._parts.boot_id, changes.checkpoint)
                 self._worker.ended(seq)
             self._settlements.ended(gone)
-            for seq in pending:
-                self._arrived.setdefault(seq, verified.timestamp_ms)
         self._wake.set()
 
     def brought(self, payload: Payload) -> None:
@@ -224,13 +220,13 @@ class Mailbox:
             self._parts.port.send(want)
         staleness_ms = self.limits().staleness_ms
         waiting = (
-            order.Waiting.of(request, arrived_ms)
+            order.Waiting.of(request, arrived.timestamp_ms)
             for request in unanswered
-            if (arrived_ms := self._arrived.get(request.mailbox_seq)) is not None
+            if (arrived := verified.arrivals[request.mailbox_seq])
             and (
                 request.mailbox_seq in self._worker.left
                 or not isinstance(request.payload, OffChain)
-                or self._payloads.settled(request, arrived_ms, staleness_ms, now_ms)
+                or self._payloads.settled(request, arrived.timestamp_ms, staleness_ms, now_ms)
             )
         )
         return order.cut(waiting, verified.checkpoint, verified.timestamp_ms)
@@ -247,8 +243,12 @@ class Mailbox:
     async def _lane(self, lane: list[K8sAPIRequest], round_: order.Round) -> None:
         async with self._side_by_side:
             for request in lane:
-                if request.mailbox_seq in self._arrived:
+                if self._is_pending(request.mailbox_seq):
                     await self._worker.work(request, round_)
+
+    def _is_pending(self, seq: int) -> bool:
+        """By the newest view: it may have had its end since the round was cut."""
+        return self._verified is not None and seq in self._verified.arrivals
 
     async def _executed(self, admitted: Admitted, answered: Answered) -> None:
         info = admitted.info
@@ -305,7 +305,7 @@ class Mailbox:
         """JSON-ready; nothing about any one request."""
         worker = self._worker
         return {
-            "pending": len(self._arrived),
+            "pending": 0 if self._verified is None else len(self._verified.arrivals),
             "answered_pending": len(worker.answered),
             "rounds": self._rounds,
             "answers": {str(status): count for status, count in sorted(worker.counts.items())},

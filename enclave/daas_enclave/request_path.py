@@ -24,6 +24,7 @@ from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import Runtime
 from daas_enclave.server import KNOWN, MAX_CONNECTIONS, Endpoint
 from daas_enclave.signer import ReceiptSigner
+from daas_protocol.receipt import SignedMessage
 from daas_protocol.transport import streams
 from daas_protocol.transport.http1 import BodyBudget, Limits, ServerConnection
 
@@ -204,6 +205,10 @@ class RequestPath:
         self._upstream.close()
         self._client.close()
         self._drained.set()
+
+    def last_word(self) -> SignedMessage:
+        """The signed Drain, for when everything has ended."""
+        return self._signer.drain(revision=0)
 
     def stats(self) -> dict[str, Any]:
         """Counts for the status; JSON-ready, nothing about any one request."""

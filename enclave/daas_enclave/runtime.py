@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -93,13 +93,7 @@ class Runtime:
     chain: ChainService | None = None
     etcd: EtcdTarget | None = None
 
-    def attested_binding(self) -> EnclaveBinding:
-        """For a document that somebody asks for: with the request key that the contract has of this boot.
-
-        A key that was just made is in no document before the contract has it: a gateway compares the two.
-        """
-        verified = None if self.chain is None else self.chain.verified
-        slot = None if verified is None else verified.state.slots.get(self.binding.enclave_id)
-        if slot is None or slot.boot is None or slot.boot.boot_id != self.boot_id:
-            return self.binding
-        return replace(self.binding, request_key_sha256=slot.boot.request_key_sha256)
+    @property
+    def bound(self) -> EnclaveBinding:
+        """What documents carry now: the request key may change during a boot."""
+        return self.binding if self.chain is None else self.chain.binding

@@ -316,7 +316,7 @@ class Endpoint:
                 return await asyncio.to_thread(
                     self._runtime.nsm.attestation,
                     nonce=nonce,
-                    user_data=self._runtime.attested_binding().to_bcs(),
+                    user_data=self._runtime.bound.to_bcs(),
                     public_key=self._runtime.receipt_key.public,
                 )
         finally:

@@ -14,7 +14,7 @@ from typing import Final
 
 from daas_enclave.leaf_buffer import LeafBuffer
 from daas_protocol import receipt as wire
-from daas_protocol.intents import ReceiptBatch
+from daas_protocol.intents import Drain, ReceiptBatch
 from daas_protocol.log import RightEdge, TreeHead
 
 ZERO: Final = bytes(32)
@@ -123,6 +123,11 @@ class ReceiptSigner:
             enclave_id=self._enclave_id, boot_id=self._boot_id, size=self._edge.size, root=self._edge.root()
         ).to_bcs()
         return wire.sign(wire.Intent.TREE_HEAD, self._now_ms(), payload, self._sign).encode()
+
+    def drain(self, revision: int) -> wire.SignedMessage:
+        """The boot's last word: nothing may be signed after it. `revision`: of the journal, 0 without one."""
+        payload = Drain(self._enclave_id, self._boot_id, self._edge.size, self._edge.root(), revision).to_bcs()
+        return wire.sign(wire.Intent.DRAIN, self._now_ms(), payload, self._sign)
 
 
 def header_value(message: bytes) -> bytes:

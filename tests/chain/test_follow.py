@@ -28,14 +28,16 @@ from daas_chain.light.committee import Committee
 from daas_chain.light.errors import LightClientError
 from daas_chain.mailbox_state import MailboxView
 from daas_chain.state_view import StateView
+from daas_chain.sui import transaction as tx
 from daas_chain.sui.events import Event as SuiEvent
 from daas_chain.sui.types import StructTag
 from daas_chain.type_tags import decode_event
 from daas_protocol.bcs import BcsError
 from support import localnet_faults as faults
 from support.contract_steps import flag, who
-from support.follow_world import Message, NetStage, Part, Told, certified_by_quorum, fed, founding, handed
-from support.ledger_world import address
+from support.follow_world import USER, Message, NetStage, Part, Told, certified_by_quorum, fed, founding, handed
+from support.ledger_world import STD, SUI, address
+from support.wrapper_module import wrapper
 
 CHECKPOINT_MS = 3.0
 """The issue's goal, from bytes to views, on one core."""
@@ -66,7 +68,6 @@ def read(stage: NetStage, told: Told) -> Event[MoveStruct]:
 @pytest.fixture(scope="module")
 def truth() -> Truth:
     stage = founding()
-    stage.seal()
     stage.submit_batch(1, 2, 3).runs()
     stage.beacon()
     stage.settle(stage.single(2), 2).runs()
@@ -75,7 +76,7 @@ def truth() -> Truth:
     stage.on_cluster("admit_operator", who(address(0x55)), flag(True), cap=stage.admin).runs()
     stage.seal()
     stage.next_epoch()
-    stage.slot().runs()  # another slot of the cluster
+    stage.slot().runs()
     stage.submit(4).runs()
     stage.seal()
     stage.wait(1_000)
@@ -410,6 +411,26 @@ def test_a_strangers_call_is_ours_and_a_strangers_type_is_not(truth: Truth) -> N
     assert follower.checkpoint(certified_by_quorum(truth.stage, 3, (wrapped,)), 0).requested == (0,)
 
 
+def test_our_function_called_through_a_strangers_package_shows_the_heads(truth: Truth) -> None:
+    stage = truth.stage.cast()
+    block = stage.block()
+    block.transfer(USER, block.command(tx.Publish((wrapper(stage.package),), (STD, SUI, stage.package))))
+    outcome = stage.run(block, USER)
+    assert outcome.succeeded, outcome.reason
+    package = next(one.object_id for one in outcome.batch.written if one.package is not None)
+    block = stage.block()
+    enclave, cluster = (block.object(one, mutable=False) for one in (stage.enclave_id, stage.cluster_id))
+    block.call(package, "wrapper::poke", enclave, cluster, block.clock())
+    assert stage.run(block, USER).succeeded
+    number_ = stage.seal()
+    (event,) = (event for _, event in stage.events(number_))
+    assert (event.package_id, event.transaction_module) == (package, "wrapper")
+    follower = stage.follower()
+    fed(follower, stage, stage.eventful())
+    assert follower.verified is not None
+    assert (follower.verified.checkpoint, follower.verified.beacon_ms) == (number_, stage.clock_ms)
+
+
 def test_an_event_that_cannot_be_read_stops(truth: Truth) -> None:
     follower, number_ = two(truth)
     event = _first(truth, number_)
@@ -469,7 +490,7 @@ def test_a_history_is_taken_whole_or_not(truth: Truth, how: str, monkeypatch: py
 def told_lie(truth: Truth) -> list[Told]:
     """A story that hangs together: the first token was revoked at once."""
     stage = truth.stage
-    told = stage.old([1])
+    told = stage.old([1, 2])
     last = read(stage, told[-1])
     assert last.heads.state is not None
     issued = next(read(stage, one) for one in told if "TokenIssued" in one.type)

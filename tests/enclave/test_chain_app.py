@@ -17,7 +17,9 @@ from daas_attestation.document import parse_unverified
 from daas_attestation.simulated import SimulatedNsm
 from daas_enclave.config import ConfigError, parse_config
 from daas_enclave.phases import Phase
+from daas_protocol import chain_feed as feed
 from daas_protocol.binding import EnclaveBinding
+from daas_protocol.receipt import SignedMessage
 from support.app_rig import NOW_MS, Rig, phases
 from support.chain_host import ChainHost
 from support.contract_stage import sha
@@ -134,6 +136,7 @@ async def test_it_pauses_without_news_and_serves_again_with_them(rig: ChainRig) 
     await rig.until(Phase.SERVING)
 
 
+@pytest.mark.e2e
 async def test_neither_the_chain_nor_the_control_plane_alone_makes_it_serve(rig: ChainRig) -> None:
     host = await rig.serving()
     (rig.folder / "server-unready").touch()
@@ -175,6 +178,7 @@ async def test_a_superseded_boot_drains_and_stops(rig: ChainRig) -> None:
     assert rig.paths[0].calls[-1] == "drain in Draining"
 
 
+@pytest.mark.e2e
 async def test_a_restart_waits_its_turn_and_starts_above_where_it_was(rig: ChainRig) -> None:
     await rig.serving()
     await rig.stop()
@@ -192,6 +196,32 @@ async def test_a_restart_waits_its_turn_and_starts_above_where_it_was(rig: Chain
     await host.relay()
     await rig.until(Phase.SERVING)
     assert app.phases.state.reason == "registered as generation 2"
+
+
+async def test_a_boot_that_is_stopped_says_goodbye_and_the_next_need_not_wait(rig: ChainRig) -> None:
+    host = await rig.serving()
+    stopping = asyncio.create_task(rig.stop())
+    drained = await host.next(feed.Drained)
+    await stopping
+    message = SignedMessage.decode(drained.message + drained.signature)
+    rig.stage.says("enclave::drain", message).runs()
+    rig.stage.wait(1_000)
+    rig.stage.beacon()
+    app = rig.start()
+    await rig.until(Phase.UNREGISTERED)
+    await rig.register(await rig.host(), 1)
+    await rig.until(Phase.SERVING)
+    assert app.phases.state.reason == "registered as generation 2"
+
+
+async def test_a_boot_that_the_contract_does_not_have_says_nothing(rig: ChainRig) -> None:
+    rig.start()
+    await rig.until(Phase.UNREGISTERED)
+    host = await rig.host()
+    await host.relay()
+    await rig.stop()
+    with pytest.raises((ConnectionError, OSError)):
+        await host.next(feed.Drained)
 
 
 async def test_a_launch_with_a_committee_that_is_none_fails_by_name(rig: ChainRig) -> None:

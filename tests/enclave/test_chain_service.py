@@ -32,7 +32,7 @@ from daas_protocol.feed_stream import encode_message
 from daas_protocol.request_envelope import RequestKey
 from support import localnet_faults as faults
 from support.chain_host import ChainHost, history, wire
-from support.contract_stage import ANCHOR
+from support.contract_stage import ANCHOR, sha
 from support.contract_steps import number
 from support.enclave_path import listening
 from support.follow_world import NetStage, fed, founding, handed
@@ -244,15 +244,19 @@ async def test_a_heartbeat_brings_a_new_request_key_on_chain(stage: NetStage, tm
         host = await rig.host()
         await rig.registered(host)
         stage.clock_ms += 1_000
+        bytes_before = rig.keys.public_bytes
         rig.keys.key = RequestKey(bytes([9]) * 32)
         attest = await host.attest(1)
         assert attest.request_key == rig.keys.public_bytes
+        # Clients compare with the contract, which does not have the new key yet.
+        assert rig.service.binding.request_key_sha256 == sha(bytes_before)
         stage.attest("heartbeat", attest.document, attest.request_key)
         stage.seal()
         await host.relay()
         verified = rig.service.verified
         assert verified is not None
         assert [one.id for one in verified.state.slots[stage.enclave_id].request_keys] == [1, 2]
+        assert rig.service.binding.request_key_sha256 == sha(rig.keys.public_bytes)
         # At half of its life the boot shows itself again, without a key.
         boot = verified.state.slots[stage.enclave_id].boot
         assert boot is not None

@@ -10,6 +10,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from daas_enclave.app import App
 from daas_enclave.config import parse_config
 from daas_enclave.phases import Phase
 from daas_enclave.runtime import Runtime
+from daas_protocol.intents import Drain
+from daas_protocol.receipt import Intent, SignedMessage, sign
 from support.waiting import PATIENCE_S
 
 NOW_MS = 1_790_000_000_000
@@ -99,6 +102,11 @@ class FakePath:
     async def drain(self, timeout: float) -> None:
         self.calls.append(f"drain in {self.runtime.phase.current.value}")
         self._drained.set()
+
+    def last_word(self) -> SignedMessage:
+        binding = self.runtime.binding
+        drain = Drain(binding.enclave_id, binding.boot_id, 0, sha256(b"").digest(), 0)
+        return sign(Intent.DRAIN, self.runtime.clock.now_ms(), drain.to_bcs(), self.runtime.receipt_key.sign)
 
     def refresh(self) -> None:
         self.calls.append(f"refresh in {self.runtime.phase.current.value}")

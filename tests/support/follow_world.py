@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -209,8 +210,8 @@ def handed(given: faults.Handed, wanted: Iterable[int] | None = None) -> Message
     return Message(one.summary_bytes, one.signature_bytes, one.contents_bytes, parts)
 
 
-def founding(registered: bool = True, clock_ms: int = START_MS) -> NetStage:
-    """As `contract_stage.serving`, with every event of it in checkpoint 1; without boot 1 unless `registered`."""
+@cache
+def _founded(clock_ms: int) -> NetStage:
     stage = NetStage(clock_ms)
     stage.create().runs()
     stage.cluster_id = stage.only("Cluster")
@@ -219,9 +220,16 @@ def founding(registered: bool = True, clock_ms: int = START_MS) -> NetStage:
     stage.deposit_operator(100 * SUI_MIST).runs()
     stage.deposit(USER, 10 * SUI_MIST).runs()
     stage.issue().runs()
+    stage.seal()
+    return stage
+
+
+def founding(registered: bool = True, clock_ms: int = START_MS) -> NetStage:
+    """As `contract_stage.serving`; boot 1 is in a checkpoint of its own, or missing unless `registered`."""
+    stage = _founded(clock_ms).cast()
     if registered:
         stage.attested(1, 0).runs()
-    stage.seal()
+        stage.seal()
     return stage
 
 
