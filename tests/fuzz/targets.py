@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from fuzz import attestation_targets, chain_targets, file_targets, light_targets, log_targets, protocol_targets
+from fuzz import (
+    attestation_targets,
+    chain_targets,
+    envelope_targets,
+    file_targets,
+    light_targets,
+    log_targets,
+    protocol_targets,
+)
 from fuzz.target import Target
 
 TARGETS: dict[str, Target] = {
@@ -12,4 +20,5 @@ TARGETS: dict[str, Target] = {
     **file_targets.TARGETS,
     **chain_targets.TARGETS,
     **light_targets.TARGETS,
+    **envelope_targets.TARGETS,
 }
