@@ -48,7 +48,7 @@ class Ask:
     body: bytes
     body_digest: bytes
     wishes: tuple[Header, ...] = ()
-    """Daas-Priority, Daas-Deliver, Daas-Wait: for the way through the contract; they leave this machine in no header."""
+    """Daas-Priority, Daas-Deliver, Daas-Wait: for the way through the contract; they are sent on in no header."""
 
     @property
     def idempotent(self) -> bool:

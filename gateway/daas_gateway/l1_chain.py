@@ -91,7 +91,9 @@ class Chain:
         async with self.asked() as network:
             found = await network.objects([self.slot.cluster, self.slot.enclave])
             if len(found) != 2:
-                raise l1_errors.ChainInconsistent("the chain has no such cluster or slot; compare the deployment record")
+                raise l1_errors.ChainInconsistent(
+                    "the chain has no such cluster or slot; compare the deployment record"
+                )
             cluster = Cluster.decode(found[self.slot.cluster].contents)
             enclave = Enclave.decode(found[self.slot.enclave].contents)
             if enclave.cluster != cluster.id:
@@ -129,7 +131,11 @@ class Chain:
         tag = self.contract.struct("queue::RequestKey")
         async with self.asked() as network:
             # Pending, then ended, then ended first again: it may move between two questions, but never back.
-            for parent, hint in ((mailbox.ended.id, Outcome), (mailbox.pending.id, Pending), (mailbox.ended.id, Outcome)):
+            for parent, hint in (
+                (mailbox.ended.id, Outcome),
+                (mailbox.pending.id, Pending),
+                (mailbox.ended.id, Outcome),
+            ):
                 try:
                     held = await network.field(parent, tag, key)
                 except NotFoundError:

@@ -1,4 +1,4 @@
-"""One request as the contract gets it: bound, priced, with a deadline, and encrypted to the enclave's request key. Pure.
+"""One request as the contract gets it: bound, priced, with a deadline, encrypted to the enclave's request key. Pure.
 
 Invariant: what is encrypted hashes to the digest that the contract holds, and opens for this request alone; the fee
 never passes the ceiling, and nothing of the request but its words, sizes and digests is in clear.
@@ -125,10 +125,7 @@ class Sealed:
 
 def deadline_of(parameters: Parameters, now_ms: int, seconds: int | None) -> int:
     """Within the cluster's bounds; the contract judges by its own clock."""
-    if seconds is None:
-        wanted = DEADLINE_OF_MINIMUM * parameters.min_deadline_ms
-    else:
-        wanted = seconds * 1_000
+    wanted = DEADLINE_OF_MINIMUM * parameters.min_deadline_ms if seconds is None else seconds * 1_000
     return now_ms + min(wanted, parameters.max_deadline_ms)
 
 
@@ -226,7 +223,9 @@ def wishes_of(headers: tuple[tuple[bytes, bytes], ...], default: Wishes) -> Wish
             raise l1_errors.WishInvalid(f"{name.decode('ascii')} appears more than once")
         seen.add(name)
         match name, text:
-            case b"daas-priority", _ if text.isascii() and text.isdigit() and 1 <= int(text[:3]) <= MAX_PRIORITY and len(text) <= 2:
+            case b"daas-priority", _ if (
+                text.isascii() and text.isdigit() and 1 <= int(text[:3]) <= MAX_PRIORITY and len(text) <= 2
+            ):
                 wished = replace(wished, priority=int(text))
             case b"daas-deliver", "chain" | "none":
                 wished = replace(wished, deliver=text == "chain")
@@ -238,4 +237,3 @@ def wishes_of(headers: tuple[tuple[bytes, bytes], ...], default: Wishes) -> Wish
                     f"{MAX_PRIORITY}; Daas-Deliver: chain or none; Daas-Wait: signed or settled)"
                 )
     return wished
-
