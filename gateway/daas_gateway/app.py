@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from prometheus_client import start_http_server
@@ -35,6 +35,10 @@ from daas_protocol.sui import format_address
 from daas_protocol.transport.endpoint import Kind, listen
 from daas_protocol.transport.http1 import ClientConnection
 from daas_protocol.transport.streams import serve
+
+if TYPE_CHECKING:
+    from daas_gateway.l1_config import ChainConfig
+    from daas_gateway.l1_way import ChainWay
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
 GAUGES_SECONDS: Final = 2.0
@@ -122,6 +126,9 @@ class Gateway:
         )
         self.cache = AnswerCache(config.cache_ttl_ms)
         self.forwarder = Forwarder(self.pool, sessions, self._exchange, self.store, self.cache, self.metrics)
+        self.chain: ChainWay | None = None
+        if config.chain is not None:
+            self.chain = self.forwarder.chain = self._chain_way(config.chain, place, random)
         local = {
             b"/daas/local/status": self._status,
             b"/daas/local/ready": self._ready,
@@ -132,11 +139,30 @@ class Gateway:
         self._tasks: list[asyncio.Task[None]] = []
         self.port = config.listen.port
 
+    def _chain_way(self, chain: ChainConfig, place: Place, random: Callable[[int], bytes]) -> ChainWay:
+        # The network's client takes a second to import, which a gateway without a contract does not pay.
+        from daas_gateway.l1_way import ChainWay
+
+        return ChainWay(
+            chain,
+            place,
+            self._config.token,
+            self._user,
+            self.pool,
+            self.forwarder.fetch,
+            self._exchange,
+            self.store,
+            now_ms=self._now_ms,
+            random=random,
+        )
+
     # ---- life
 
     async def start(self) -> None:
         """Listens; the enclave need not be there yet."""
         self._loop = asyncio.get_running_loop()
+        if self.chain is not None:
+            await self.chain.start()
         sock = listen(self._config.listen)
         self.port = sock.getsockname()[1]
         self._listener = await serve(self.server.connection, sock, tls=self._tls_context)
@@ -153,6 +179,8 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.server.close(DRAIN_SECONDS)
+        if self.chain is not None:
+            await self.chain.stop()
         self.forwarder.close()
         self.pool.close()
         await asyncio.to_thread(self.store.close)

@@ -16,10 +16,11 @@ from daas_protocol.binding import (
     session_signing_bytes,
     upgrade_string,
 )
-from daas_protocol.transport.http1 import Request
+from daas_protocol.transport.http1 import Header, Request
 
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 EMPTY_DIGEST: Final = hashlib.sha256(b"").digest()
+WISHES: Final = frozenset({b"daas-priority", b"daas-deliver", b"daas-wait"})
 MAX_LINE_BYTES: Final = 2048
 """Per header line that an upgrade repeats; the digest binds at most as many bytes."""
 
@@ -46,6 +47,8 @@ class Ask:
     upgrade_lines: bytes
     body: bytes
     body_digest: bytes
+    wishes: tuple[Header, ...] = ()
+    """Daas-Priority, Daas-Deliver, Daas-Wait: for the way through the contract; they are sent on in no header."""
 
     @property
     def idempotent(self) -> bool:
@@ -68,6 +71,7 @@ def _text(name: str, value: bytes) -> str:
 def ask_of(request: Request) -> Ask:
     """The client's request. Raises HeaderRefused, RequestMalformed."""
     accept = content_type = b""
+    wishes: list[Header] = []
     for name, value in request.headers:
         if name == b"accept":
             accept = accept + b", " + value if accept else value
@@ -75,6 +79,8 @@ def ask_of(request: Request) -> Ask:
             if content_type:
                 raise errors.RequestMalformed("Content-Type appears more than once")
             content_type = value
+        elif name in WISHES:
+            wishes.append((name, value))
         elif name in _REFUSED and (name, value.lower()) != (b"content-encoding", b"identity"):
             raise errors.HeaderRefused(f"header {name.decode('ascii')} is refused: {_REFUSED[name]}")
         elif name.startswith(b"impersonate-"):
@@ -93,6 +99,7 @@ def ask_of(request: Request) -> Ask:
         lines,
         body,
         hashlib.sha256(body).digest() if body else EMPTY_DIGEST,
+        tuple(wishes),
     )
 
 

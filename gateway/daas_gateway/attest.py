@@ -48,6 +48,7 @@ class EnclaveIdentity:
     verified_at_ms: int
     document: bytes
     nonce: bytes
+    request_key_sha256: bytes = bytes(32)
 
     @property
     def document_sha256(self) -> bytes:
@@ -159,4 +160,5 @@ def _identity(
         verified_at_ms=now_ms,
         document=document,
         nonce=nonce,
+        request_key_sha256=binding.request_key_sha256,
     )

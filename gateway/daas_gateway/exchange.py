@@ -70,6 +70,23 @@ class Answer:
     response: Response
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a receipt is kept under: the request as its client knows it, and the BCS of its binding."""
+
+    method: str
+    target: str
+    binding: bytes
+
+
+def check_content_digest(response: Response, receipt: Receipt) -> None:
+    """Raises ContentDigestWrong, EnclaveProtocolError."""
+    digest_header = one_header(response, b"content-digest")
+    told = b"sha-256=:%b:" % base64.b64encode(receipt.body_digest)
+    if digest_header is not None and digest_header != told:
+        raise errors.ContentDigestWrong(told.decode("ascii"), digest_header.decode("latin-1"))
+
+
 def one_header(response: Response, name: bytes) -> bytes | None:
     """A header of the enclave's answer. Raises EnclaveProtocolError when it is there twice."""
     try:
@@ -128,30 +145,36 @@ class Exchange:
 
         Raises SessionUnknown, SessionRefused, Broken, AnswerTimeout, EnclaveProtocolError, subclasses of CheckFailed.
         """
+        return self.judge(sent, await self.read(sent, MAX_UNARY_BYTES))
+
+    def judge(self, sent: Sent, body: bytes) -> Answer:
+        """As `whole`, of a body that was read."""
         response = sent.response
-        if response.complete:
-            body, complete = await response.read_up_to(MAX_UNARY_BYTES)
-        else:
-            try:
-                async with asyncio.timeout(BODY_SECONDS):
-                    body, complete = await response.read_up_to(MAX_UNARY_BYTES)
-            except TimeoutError:
-                raise errors.AnswerTimeout(f"the answer was not whole after {BODY_SECONDS:.0f} s") from None
-            except (ConnectionClosed, ResponseMalformed) as problem:
-                raise Broken(errors.EnclaveUnreachable(f"the answer was cut: {problem}")) from None
-        if not complete or len(body) > MAX_UNARY_BYTES:
-            raise errors.EnclaveProtocolError(f"an answer without frames has more than {MAX_UNARY_BYTES} bytes")
         header = one_header(response, b"daas-receipt")
         checked = check_unary(header, sent.expected, response.status, body, self.now_ms())
-        digest_header = one_header(response, b"content-digest")
-        told = b"sha-256=:%b:" % base64.b64encode(checked.receipt.body_digest)
-        if digest_header is not None and digest_header != told:
-            raise errors.ContentDigestWrong(told.decode("ascii"), digest_header.decode("latin-1"))
+        check_content_digest(response, checked.receipt)
         self.keep(sent, checked, None, body)
         if response.status == 401:
             self._unauthorized(sent, checked.receipt, body)
         assert header is not None
         return Answer(response.status, body, checked.receipt, header, checked.message.timestamp_ms, response)
+
+    async def read(self, sent: Sent, limit: int) -> bytes:
+        """The whole body, nothing of it verified. Raises Broken, AnswerTimeout, EnclaveProtocolError."""
+        response = sent.response
+        if response.complete:
+            body, complete = await response.read_up_to(limit)
+        else:
+            try:
+                async with asyncio.timeout(BODY_SECONDS):
+                    body, complete = await response.read_up_to(limit)
+            except TimeoutError:
+                raise errors.AnswerTimeout(f"the answer was not whole after {BODY_SECONDS:.0f} s") from None
+            except (ConnectionClosed, ResponseMalformed) as problem:
+                raise Broken(errors.EnclaveUnreachable(f"the answer was cut: {problem}")) from None
+        if not complete or len(body) > limit:
+            raise errors.EnclaveProtocolError(f"an answer without frames has more than {limit} bytes")
+        return body
 
     def _unauthorized(self, sent: Sent, receipt: Receipt, body: bytes) -> None:
         message, causes = status_text(body)
@@ -167,39 +190,59 @@ class Exchange:
         FrameSequenceBackwards, StoreUnavailable.
         """
         receipt: Receipt | StreamReceipt = checked.receipt
-        message = checked.message
-        leaf = message.leaf_hash()
-        kept = KeptReceipt(
+        kept = self._kept(sent, checked, Asked(sent.ask.method, sent.ask.target, sent.binding), frame, body)
+        self._note(kept)
+        channel = sent.channel
+        if receipt.sequence <= channel.last_sequence:
+            raise errors.SequenceBackwards(f"above {channel.last_sequence} on this connection", receipt.sequence)
+        channel.last_sequence = receipt.sequence
+        self._put(kept)
+
+    def keep_stored(self, sent: Sent, checked: Checked[Receipt], asked: Asked, body: bytes) -> None:
+        """As `keep`, for an answer that was signed before it was asked for, and may be handed out again.
+
+        Raises EquivocationFound, StoreUnavailable.
+        """
+        kept = self._kept(sent, checked, asked, None, body)
+        try:
+            self._note(kept)
+        except errors.SequenceReplayed:
+            return
+        self._put(kept)
+
+    def _kept(self, sent: Sent, checked: Checked[Any], asked: Asked, frame: int | None, body: bytes) -> KeptReceipt:
+        receipt: Receipt | StreamReceipt = checked.receipt
+        return KeptReceipt(
             self.now_ms(),
             receipt.boot_id,
             receipt.sequence,
-            int(message.intent),
-            message.timestamp_ms,
-            sent.ask.method,
-            sent.ask.target,
+            int(checked.message.intent),
+            checked.message.timestamp_ms,
+            asked.method,
+            asked.target,
             receipt.status,
             receipt.request_digest,
             receipt.body_digest,
             receipt.body_length,
             frame,
-            leaf,
+            checked.message.leaf_hash(),
             checked.raw,
-            sent.binding,
+            asked.binding,
             sent.channel.identity.public_key_bytes,
             body if self._keep_bodies else None,
         )
+
+    def _note(self, kept: KeptReceipt) -> None:
         self.verified += 1
         self._metrics.receipts.inc()
         try:
-            self._ledger(receipt.boot_id).note(receipt.sequence, leaf)
+            self._ledger(kept.boot_id).note(kept.sequence, kept.leaf)
         except errors.EquivocationFound as found:
             self._store.put(kept)
-            self._on_equivocation(receipt.boot_id, found)
+            self._on_equivocation(kept.boot_id, found)
             raise
-        channel = sent.channel
-        if receipt.sequence <= channel.last_sequence:
-            raise errors.SequenceBackwards(f"above {channel.last_sequence} on this connection", receipt.sequence)
-        channel.last_sequence = receipt.sequence
+
+    def _put(self, kept: KeptReceipt) -> None:
         try:
             self._store.put(kept)
         except StoreClosed as problem:

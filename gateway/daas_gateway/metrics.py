@@ -25,6 +25,15 @@ class Metrics:
             buckets=LATENCY_BUCKETS,
             registry=self.registry,
         )
+        self.through_contract = Counter(
+            "daas_gateway_contract_requests", "Requests answered through the contract", registry=self.registry
+        )
+        self.contract_seconds = Histogram(
+            "daas_gateway_contract_seconds",
+            "From the whole request to its verified answer, through the contract",
+            buckets=LATENCY_BUCKETS,
+            registry=self.registry,
+        )
         self.errors = Counter(
             "daas_gateway_errors", "Refusals and failures by name", ("error",), registry=self.registry
         )

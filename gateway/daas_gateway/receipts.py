@@ -26,6 +26,8 @@ from daas_gateway.bundle import (
     verify_bundle,
 )
 from daas_gateway.store import KeptAttestation, KeptReceipt, StoreUnusable, open_store
+from daas_gateway.store_requests import COLUMNS as REQUEST_COLUMNS
+from daas_gateway.store_requests import KeptRequest
 
 MAX_LIST: Final = 10_000
 
@@ -131,6 +133,45 @@ def get_attestation(path: Path, boot_id: bytes, public_key: bytes) -> KeptAttest
             (boot_id, public_key),
         ).fetchone()
     return None if row is None else KeptAttestation(*row)
+
+
+def _has_requests(database: sqlite3.Connection) -> bool:
+    """A store of before, which no gateway has opened since, has none."""
+    return database.execute("SELECT 1 FROM sqlite_master WHERE name = 'requests'").fetchone() is not None
+
+
+def list_requests(path: Path, *, limit: int = 50) -> list[KeptRequest]:
+    """Those that went through the contract, the newest first. Raises FileNotFoundError, StoreUnusable."""
+    with _reading(path) as database:
+        if not _has_requests(database):
+            return []
+        rows = database.execute(
+            f"SELECT {REQUEST_COLUMNS} FROM requests ORDER BY created_at_ms DESC LIMIT ?",  # noqa: S608
+            (max(1, min(limit, MAX_LIST)),),
+        )
+        return [KeptRequest(*row) for row in rows]
+
+
+def get_request(path: Path, request_id: bytes) -> KeptRequest | None:
+    """One of them. Raises FileNotFoundError, StoreUnusable."""
+    with _reading(path) as database:
+        if not _has_requests(database):
+            return None
+        row = database.execute(
+            f"SELECT {REQUEST_COLUMNS} FROM requests WHERE request_id = ?",  # noqa: S608
+            (request_id,),
+        ).fetchone()
+    return None if row is None else KeptRequest(*row)
+
+
+def receipt_at(path: Path, boot_id: bytes, sequence: int) -> StoredReceipt | None:
+    """The kept receipt of a boot with this sequence. Raises FileNotFoundError, StoreUnusable."""
+    with _reading(path) as database:
+        row = database.execute(
+            f"SELECT id, {_COLUMNS} FROM receipts WHERE boot_id = ? AND sequence = ?",  # noqa: S608
+            (boot_id, sequence),
+        ).fetchone()
+    return None if row is None else StoredReceipt(row[0], KeptReceipt(*row[1:]))
 
 
 def receipt_text(message: bytes) -> str:

@@ -19,7 +19,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-SCHEMA_VERSION: Final = 1
+from daas_gateway import store_requests
+from daas_gateway.store_requests import KeptRequest
+
+SCHEMA_VERSION: Final = 2
+"""1: without the table of requests."""
+_READABLE: Final = frozenset({1, SCHEMA_VERSION})
 BATCH_SECONDS: Final = 0.05
 """One transaction per 50 ms: 20 fsync-free WAL commits a second whatever the request rate."""
 BATCH_ROWS: Final = 2000
@@ -141,6 +146,9 @@ class Retention:
     max_rows: int = 1_000_000
 
 
+Item = KeptReceipt | KeptAttestation | KeptRequest
+
+
 def open_store(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     """Opens (and, unless read-only, makes with mode 0600) the database.
 
@@ -156,12 +164,14 @@ def open_store(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
     try:
         version = database.execute("PRAGMA user_version").fetchone()[0]
-        if not read_only and version == 0:
+        if not read_only and version in (0, 1):
             database.execute("PRAGMA journal_mode=WAL")
-            database.executescript(_SCHEMA)
-            database.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
+            # All or nothing: killed in between, the file is as it was.
+            database.executescript(
+                f"BEGIN IMMEDIATE; {_SCHEMA} {store_requests.SCHEMA} PRAGMA user_version={SCHEMA_VERSION}; COMMIT;"
+            )
             version = SCHEMA_VERSION
-        if version != SCHEMA_VERSION:
+        if version not in (_READABLE if read_only else {SCHEMA_VERSION}):
             raise StoreUnusable(f"{path} has schema {version}, this program knows {SCHEMA_VERSION}; move it away")
         if not read_only:
             database.execute("PRAGMA journal_mode=WAL")
@@ -192,7 +202,7 @@ class ReceiptStore:
         self._now_ms = now_ms
         self._on_conflict = on_conflict
         self._on_failure = on_failure
-        self._queue: deque[KeptReceipt | KeptAttestation] = deque()
+        self._queue: deque[Item] = deque()
         self._written = threading.Condition()
         self._put_count = 0
         self._done_count = 0
@@ -214,7 +224,7 @@ class ReceiptStore:
         """Rows not on disk yet."""
         return self._put_count - self._done_count
 
-    def put(self, item: KeptReceipt | KeptAttestation) -> None:
+    def put(self, item: Item) -> None:
         """Queues a row. Raises StoreClosed when rows can no longer be kept."""
         if self._failed is not None or self._stop:
             raise StoreClosed(f"receipts can no longer be kept: {self._failed or 'the store is closed'}")
@@ -282,7 +292,7 @@ class ReceiptStore:
                     raise
                 self._queue.extendleft(reversed(batch))
 
-    def _write_batch(self, batch: list[KeptReceipt | KeptAttestation]) -> None:
+    def _write_batch(self, batch: list[Item]) -> None:
         conflicts: list[KeptReceipt] = []
         self._database.execute("BEGIN IMMEDIATE")
         try:
@@ -290,6 +300,8 @@ class ReceiptStore:
             for item in batch:
                 if isinstance(item, KeptAttestation):
                     self._write_attestation(item)
+                elif isinstance(item, KeptRequest):
+                    store_requests.write(self._database, item)
             before = self._database.total_changes
             self._database.executemany(_INSERT, [item.row() for item in receipts])
             if self._database.total_changes - before != len(receipts):
@@ -349,6 +361,7 @@ class ReceiptStore:
             oldest = self._now_ms() - self._retention.days * DAY_MS
             while self._delete(_DELETE_BY_AGE, oldest):
                 pass
+            store_requests.delete_before(self._database, oldest, RETENTION_ROWS)
         if self._retention.max_rows:
             newest = self._database.execute("SELECT max(id) FROM receipts").fetchone()[0] or 0
             while self._delete(_DELETE_BY_ID, newest - self._retention.max_rows):

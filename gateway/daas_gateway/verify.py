@@ -11,7 +11,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from daas_gateway import errors
+from daas_gateway import errors, l1_errors
 from daas_protocol.ed25519 import VerifyKey
 from daas_protocol.frames import split_close
 from daas_protocol.receipt import (
@@ -122,22 +122,77 @@ def _body(receipt: Receipt | StreamReceipt, body: bytes) -> None:
         raise errors.BodyDigestWrong(receipt.body_digest, digest)
 
 
-def check_unary(header: bytes | None, expected: Expected, status: int, body: bytes, now_ms: int) -> Checked[Receipt]:
-    """Checks a whole answer: `header` is the value of Daas-Receipt. Raises subclasses of CheckFailed."""
+def _header(header: bytes | None, expected: Expected) -> tuple[SignedMessage, bytes]:
     if header is None:
         raise errors.ReceiptMissing("a Daas-Receipt header", "none")
     try:
         raw = decode_base64(header.decode("ascii"), MAX_HEADER_CHARACTERS)
     except ValueError as problem:
         raise errors.ReceiptMalformed("base64 of a signed message", problem) from None
-    message = _signed(raw, expected, Intent.RECEIPT)
+    return _signed(raw, expected, Intent.RECEIPT), raw
+
+
+def _receipt(message: SignedMessage) -> Receipt:
     try:
-        receipt = Receipt.from_bcs(message.payload)
+        return Receipt.from_bcs(message.payload)
     except ValueError as problem:
         raise errors.ReceiptMalformed("a Receipt", problem) from None
+
+
+def check_unary(header: bytes | None, expected: Expected, status: int, body: bytes, now_ms: int) -> Checked[Receipt]:
+    """Checks a whole answer: `header` is the value of Daas-Receipt. Raises subclasses of CheckFailed."""
+    message, raw = _header(header, expected)
+    receipt = _receipt(message)
     _fields(receipt, expected, status, message.timestamp_ms, now_ms, 0)
     _body(receipt, body)
     return Checked(receipt, message, raw)
+
+
+def check_on_chain(
+    header: bytes | None,
+    expected: Expected,
+    status: int,
+    body: bytes,
+    mailbox_seq: int | None,
+    deliver: bool,
+) -> Checked[Receipt]:
+    """As `check_unary`, for the answer to a request through the contract, which is judged at any age.
+
+    `mailbox_seq` None: not known here (the digest alone then says whose answer it is); `deliver`: whether delivery on
+    chain was asked for. Raises subclasses of CheckFailed.
+    """
+    message, raw = _header(header, expected)
+    receipt = _receipt(message)
+    mailbox = receipt.mailbox
+    if receipt.enclave_id != expected.enclave_id:
+        raise errors.ReceiptEnclaveWrong(expected.enclave_id, receipt.enclave_id)
+    if receipt.boot_id != expected.boot_id:
+        raise errors.ReceiptBootWrong(expected.boot_id, receipt.boot_id)
+    if receipt.request_digest != expected.request_digest:
+        raise errors.ReceiptOfAnotherRequest(expected.request_digest, receipt.request_digest)
+    if receipt.requester != expected.requester:
+        raise errors.ReceiptRequesterWrong(expected.requester, receipt.requester)
+    if mailbox is None:
+        raise l1_errors.ReceiptMailboxMissing(mailbox_seq, "none")
+    if mailbox_seq is not None and mailbox.seq != mailbox_seq:
+        raise l1_errors.ReceiptMailboxWrong(mailbox_seq, mailbox.seq)
+    if mailbox.delivery_digest is not None and not deliver:
+        raise l1_errors.DeliveryDigestWrong("none: delivery was not asked for", mailbox.delivery_digest)
+    if receipt.status != status:
+        raise errors.ReceiptStatusWrong(receipt.status, status)
+    if receipt.sequence >= SEQUENCE_LIMIT:
+        raise errors.SequenceOutOfRange(f"below {SEQUENCE_LIMIT}", receipt.sequence)
+    _body(receipt, body)
+    return Checked(receipt, message, raw)
+
+
+def digest_of_receipt(header: bytes | None) -> bytes | None:
+    """Which request a header speaks of, None where it cannot be read: nothing is believed of it yet."""
+    try:
+        message = SignedMessage.decode(decode_base64((header or b"").decode("ascii"), MAX_HEADER_CHARACTERS))
+        return Receipt.from_bcs(message.payload).request_digest
+    except ValueError:
+        return None
 
 
 class StreamVerifier:

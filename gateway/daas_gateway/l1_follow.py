@@ -1,0 +1,120 @@
+"""An accepted request, followed to its answer: the enclave's, or else what the chain says.
+
+Invariant: `follow` ends in an answer that was verified, or in an error that says how the request stands; it asks again
+while the enclave restarts, but no longer than the request can be answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import structlog
+
+from daas_chain.values import OutcomeExpired, OutcomeSettled
+from daas_gateway import errors, l1_errors
+from daas_gateway.exchange import Answer
+from daas_gateway.forward import handed_on
+from daas_gateway.l1_answer import Answers, compare, is_answer
+from daas_gateway.l1_chain import Chain
+from daas_gateway.l1_delivery import delivered
+from daas_gateway.l1_track import Tracked, Tracker
+from daas_gateway.store_requests import RequestState
+from daas_protocol.transport.http1 import Header
+
+WAIT_SECONDS: Final = 10
+"""Of one question to the enclave; it answers as soon as it has signed."""
+FIRST_PAUSE_SECONDS: Final = 0.1
+MAX_PAUSE_SECONDS: Final = 2.0
+AFTER_END_TRIES: Final = 3
+"""Questions to the enclave once the chain has the end: then the body is lost, or was delivered on chain."""
+CLOSED_MARGIN_MS: Final = 20_000
+"""After a request can be expired: time to expire it, and to see that."""
+RECENT: Final = 1_000
+_FATAL: Final = (errors.CheckFailed, errors.AttestationRejected, errors.SessionRefused, errors.StoreUnavailable)
+
+log = structlog.get_logger("daas.gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """`answer` None: the body came by delivery on chain."""
+
+    status: int
+    headers: list[Header]
+    body: bytes = field(repr=False)
+    answer: Answer | None
+
+
+class Following:
+    """`recent` remembers those that have ended while their client is still being served."""
+
+    def __init__(self, chain: Chain, answers: Answers, tracker: Tracker, now_ms: Callable[[], int]) -> None:
+        self._chain, self._answers, self._tracker, self._now_ms = chain, answers, tracker, now_ms
+        self._recent: dict[bytes, Tracked] = {}
+
+    def recent(self, request_id: bytes) -> Tracked | None:
+        return self._recent.get(request_id)
+
+    async def follow(self, tracked: Tracked) -> Followed:
+        """Raises GatewayError."""
+        while len(self._recent) >= RECENT:
+            self._recent.pop(next(iter(self._recent)))
+        self._recent[tracked.request_id] = tracked
+        pause = FIRST_PAUSE_SECONDS
+        tries = 0
+        while True:
+            if tracked.ended.is_set():
+                tries += 1
+            try:
+                answer = await self._answers.once(tracked.wanted, 0 if tries else WAIT_SECONDS)
+            except _FATAL:
+                raise
+            except errors.GatewayError as problem:
+                log.info("answer_not_had", request_id=tracked.request_id.hex(), error=problem.reason)
+            else:
+                if is_answer(answer):
+                    self._tracker.answered(tracked, answer)
+                    followed = Followed(answer.status, self._headers(answer), answer.body, answer)
+                    self.compare(tracked, followed)
+                    return followed
+                if answer.status in (401, 403):
+                    raise errors.SessionRefused(f"the enclave does not hand the answer out (status {answer.status})")
+            if tries >= AFTER_END_TRIES:
+                return await self._ended(tracked)
+            if self._now_ms() > tracked.closes_ms + CLOSED_MARGIN_MS:
+                raise l1_errors.DeadlinePassed(tracked.request_id, None)
+            try:
+                async with asyncio.timeout(pause):
+                    await tracked.ended.wait()
+                if tries:
+                    await asyncio.sleep(FIRST_PAUSE_SECONDS)
+            except TimeoutError:
+                pass
+            pause = min(MAX_PAUSE_SECONDS, 2 * pause)
+
+    def compare(self, tracked: Tracked, followed: Followed) -> None:
+        """Raises SettlementWrong."""
+        if followed.answer is not None and isinstance(tracked.end, OutcomeSettled):
+            compare(followed.answer, tracked.end)
+
+    def _headers(self, answer: Answer) -> list[Header]:
+        return [*handed_on(answer.response), (b"daas-receipt", answer.receipt_header)]
+
+    async def _ended(self, tracked: Tracked) -> Followed:
+        """The enclave has no answer, the chain has the end."""
+        match tracked.end:
+            case OutcomeExpired():
+                raise l1_errors.DeadlinePassed(tracked.request_id, tracked.submitted.fee)
+            case OutcomeSettled(settled):
+                found = await delivered(self._chain, tracked.submitted, settled)
+                if found is not None:
+                    headers: list[Header] = [(b"content-type", found.content_type.encode("latin-1", "replace"))]
+                    return Followed(found.status, [*headers, (b"daas-delivered", b"chain")], found.body, None)
+                raise l1_errors.AnswerLost(tracked.request_id, settled.status, settled.body_digest)
+            case _ if tracked.state is RequestState.REFUSED:
+                raise l1_errors.TransactionRefused(f"the request was not accepted: {tracked.note}")
+            case _:
+                raise l1_errors.OutcomeOpen(tracked.request_id, "its record on chain is gone")
