@@ -14,7 +14,7 @@ import sys
 import threading
 from pathlib import Path
 
-COMPONENTS = {"host": "daas_host", "gateway": "daas_gateway"}
+COMPONENTS = {"host": "daas_host", "gateway": "daas_gateway", "localnet": "daas_localnet"}
 MAX_LOG_BYTES = 16 * 1024 * 1024
 KEPT_FILES = 4
 CHECK_SECONDS = 5.0

@@ -106,6 +106,16 @@ class Home:
         """What issued tokens are committed to, one file each."""
         return self.root / "token-secrets"
 
+    @property
+    def localnet(self) -> Path:
+        """The local network's own folder, where `daas up` starts one."""
+        return self.root / "localnet"
+
+    @property
+    def committee(self) -> Path:
+        """bcs(epoch, committee) that this instance's enclaves begin with."""
+        return self.root / "committee.bcs"
+
     def component_config(self, name: str) -> Path:
         """The configuration file written for enclave, host or gateway."""
         return self.root / f"{name}.json"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ CONFIG_VERSION = 1
 NO_PACKAGE = "0x" + "0" * 64
 """Without a chain there is no Move package; zero says so and is never accepted on chain."""
 API_SOCKET = "enclave-api.sock"
+CHAIN_SOCKET = "enclave-chn.sock"
 LOG_SOCKET = "enclave-log.sock"
 
 
@@ -29,6 +31,15 @@ class Program:
 
     path: Path
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChainInputs:
+    """`record`: the deployment record's own JSON; `committee`: bcs(epoch, committee); `operator_key`: a key file."""
+
+    record: Mapping[str, Any]
+    committee: bytes
+    operator_key: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +53,8 @@ class LaunchInputs:
     etcd: Program | None
     measured: Sequence[Path]
     policy_anchor: bytes
+    """Of the policy file, or of the committee where there is a chain."""
+    chain: ChainInputs | None = None
 
 
 def policy_text(token_id: str, owner: str) -> str:
@@ -63,13 +76,24 @@ def enclave_config(inputs: LaunchInputs) -> dict[str, Any]:
     }
     if inputs.etcd is not None:
         control_plane["etcd"] = {"path": str(inputs.etcd.path), "sha256": inputs.etcd.sha256}
+    chain = inputs.chain
+    decides: dict[str, Any] = {"policy_file": str(inputs.home.policy)}
+    if chain is not None:
+        packages = list(dict.fromkeys((chain.record["original"], chain.record["package"])))
+        decides = {
+            "chain": {
+                "package_ids": packages,
+                "committee": base64.b64encode(chain.committee).decode("ascii"),
+                "chain_listen": f"unix:{inputs.instance.socket(CHAIN_SOCKET)}",
+            }
+        }
     return {
         "version": CONFIG_VERSION,
         "mode": "process",
-        "package_id": NO_PACKAGE,
+        "package_id": _package(inputs),
         "cluster_id": inputs.instance.cluster_id,
         "enclave_id": inputs.instance.enclave_id,
-        "policy_file": str(inputs.home.policy),
+        **decides,
         "data_dir": str(inputs.home.enclave),
         "listen": f"unix:{inputs.instance.socket(API_SOCKET)}",
         "log_listen": f"unix:{inputs.instance.socket(LOG_SOCKET)}",
@@ -83,8 +107,26 @@ def enclave_config(inputs: LaunchInputs) -> dict[str, Any]:
     }
 
 
-def host_config(inputs: LaunchInputs, python: str = sys.executable) -> dict[str, Any]:
+def _package(inputs: LaunchInputs) -> str:
+    return NO_PACKAGE if inputs.chain is None else str(inputs.chain.record["original"])
+
+
+def _relay(inputs: LaunchInputs, chain: ChainInputs) -> dict[str, Any]:
     return {
+        "deployment": dict(chain.record),
+        "operator_key": str(chain.operator_key),
+        "chain": f"unix:{inputs.instance.socket(CHAIN_SOCKET)}",
+        "journal_dir": str(inputs.home.host / "relay"),
+        "anchor": "simulated",
+        "register": True,
+        "expire": True,
+    }
+
+
+def host_config(inputs: LaunchInputs, python: str = sys.executable) -> dict[str, Any]:
+    relay = {} if inputs.chain is None else {"relay": _relay(inputs, inputs.chain)}
+    return {
+        **relay,
         "version": CONFIG_VERSION,
         "listen": f"tcp:127.0.0.1:{inputs.instance.host_port}",
         "enclave": {
@@ -110,7 +152,7 @@ def gateway_config(inputs: LaunchInputs) -> dict[str, Any]:
         "key_file": str(inputs.home.keys / f"{inputs.settings.key}.json"),
         "token": inputs.instance.token_id,
         "scope": list(inputs.settings.scope),
-        "package_id": NO_PACKAGE,
+        "package_id": _package(inputs),
         "cluster_id": inputs.instance.cluster_id,
         "enclave_id": inputs.instance.enclave_id,
         "policy_anchor": inputs.policy_anchor.hex(),
@@ -121,6 +163,11 @@ def gateway_config(inputs: LaunchInputs) -> dict[str, Any]:
         "keep_bodies": chosen.keep_bodies,
         "cache_ttl_ms": chosen.cache_ttl_ms,
     }
+    if inputs.chain is not None:
+        config["chain"] = {
+            "deployment": str(inputs.home.deployment),
+            "journal": str(inputs.home.gateway / "requests"),
+        }
     config.update(filter_lists(inputs.settings))
     return config
 

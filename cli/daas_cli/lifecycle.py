@@ -22,6 +22,7 @@ from .processes import ProcessId
 STARTED = ("host", "gateway")
 """What this command starts, in this order; the host starts the enclave, and that etcd and server."""
 GATEWAY_GRACE = 8.0
+LOCALNET_GRACE = 8.0
 HOST_GRACE = 25.0
 """The host gives the enclave 15 s to stop in order before it kills it."""
 LAST_LINES = 12
@@ -34,14 +35,18 @@ class Running:
 
     host: ProcessId | None
     gateway: ProcessId | None
+    localnet: ProcessId | None = None
+    with_localnet: bool = False
+    """Whether the instance has a local network of its own."""
 
     @property
     def all(self) -> bool:
-        return self.host is not None and self.gateway is not None
+        network = self.localnet is not None or not self.with_localnet
+        return self.host is not None and self.gateway is not None and network
 
     @property
     def none(self) -> bool:
-        return self.host is None and self.gateway is None
+        return self.host is None and self.gateway is None and self.localnet is None
 
 
 def record_path(home: Home, name: str) -> Path:
@@ -67,7 +72,8 @@ def running(home: Home) -> Running:
         process = processes.read_record(record_path(home, name))
         return process if process is not None and processes.alive(process) else None
 
-    return Running(living("host"), living("gateway"))
+    with_localnet = home.component_config("localnet").exists()
+    return Running(living("host"), living("gateway"), living("localnet"), with_localnet)
 
 
 def host_state(home: Home) -> Mapping[str, Any]:
@@ -77,6 +83,11 @@ def host_state(home: Home) -> Mapping[str, Any]:
     except (OSError, ValueError):
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def forget_host_state(home: Home) -> None:
+    """What an earlier host wrote must not be taken for the next one's."""
+    (home.host / "host.json").unlink(missing_ok=True)
 
 
 def environment(instance: Instance) -> dict[str, str]:
@@ -122,13 +133,16 @@ def stop(home: Home, instance: Instance | None) -> list[ProcessId]:
     what it left behind is stopped as well, found by descent or by the instance's mark.
     """
     now = running(home)
-    roots = [process for process in (now.gateway, now.host) if process is not None]
+    roots = [process for process in (now.gateway, now.host, now.localnet) if process is not None]
     below = processes.descendants([process.pid for process in roots])
     killed: list[ProcessId] = []
     if now.gateway is not None:
         killed += processes.stop([now.gateway], GATEWAY_GRACE)
     if now.host is not None:
         killed += processes.stop([now.host], HOST_GRACE)
+    # Last, so that what the host still has to submit finds it.
+    if now.localnet is not None:
+        killed += processes.stop([now.localnet], LOCALNET_GRACE)
     marked = processes.of_instance(instance.instance) if instance is not None else []
     left = {process.pid: process for process in (*below, *marked) if processes.alive(process)}
     if left:

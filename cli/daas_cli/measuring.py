@@ -1,7 +1,8 @@
 """Which files are the enclave of process mode, and what they measure to.
 
-The trusted computing base of this mode is what can be read off the tree: the packages protocol, attestation and
-enclave, and the control-plane program. The interpreter and third-party packages are not in it, unlike in an image.
+The trusted computing base of this mode is what can be read off the tree: the packages protocol, attestation,
+chain and enclave, and the control-plane program. The interpreter and third-party packages are not in it, unlike in an
+image.
 """
 
 from __future__ import annotations

@@ -17,6 +17,8 @@ Example, every field with its default:
       reject_methods: null
     enclave:
       kubelet_egress: none    # or direct: nodes may join on loopback
+    chain:
+      kind: none              # or localnet: requests for changes go through the contract on a local network
     control_plane:
       kind: daas-k3s          # or k3s, with path and etcd
       path: null              # null: the one built from controlplane/
@@ -51,6 +53,7 @@ OVERRIDES: Mapping[str, tuple[str, ...]] = {
     "DAAS_RETENTION_DAYS": ("gateway", "retention", "days"),
     "DAAS_RETENTION_ROWS": ("gateway", "retention", "max_rows"),
     "DAAS_KUBELET_EGRESS": ("enclave", "kubelet_egress"),
+    "DAAS_CHAIN": ("chain", "kind"),
     "DAAS_K3S": ("control_plane", "path"),
     "DAAS_K3S_KIND": ("control_plane", "kind"),
 }
@@ -99,6 +102,10 @@ class EnclaveSettings(_Strict):
     kubelet_egress: Literal["direct", "none"] = "none"
 
 
+class ChainSettings(_Strict):
+    kind: Literal["none", "localnet"] = "none"
+
+
 class ControlPlaneSettings(_Strict):
     kind: Literal["daas-k3s", "k3s"] = "daas-k3s"
     path: Path | None = None
@@ -119,6 +126,7 @@ class Settings(_Strict):
     scope: Annotated[list[str], Field(min_length=1, max_length=256)] = ["*:*"]
     gateway: GatewaySettings = GatewaySettings()
     enclave: EnclaveSettings = EnclaveSettings()
+    chain: ChainSettings = ChainSettings()
     control_plane: ControlPlaneSettings = ControlPlaneSettings()
 
     @field_validator("scope")

@@ -10,10 +10,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from daas_attestation import measurements
 from daas_attestation.development_ca import DevelopmentCa, DevelopmentCaError
 from daas_gateway import user_keys
 from daas_gateway.credential import ensure_credential
@@ -28,7 +29,7 @@ from .errors import CliError, RefusedError, UnreachableError, UnreadableError
 from .gateway_client import GatewayClient, GatewayView, explain, mapping
 from .home import Home
 from .instance import Instance
-from .launch_files import LaunchInputs, Program
+from .launch_files import ChainInputs, LaunchInputs, Program
 from .output import Progress
 from .tail import last_lines, readable
 
@@ -107,12 +108,17 @@ def _start(
 ) -> UpResult:
     with progress.step("Control-plane binary (compiled when the cache lacks it)"):
         server, etcd = binaries.control_plane(settings.control_plane)
-    with progress.step("Keys, policy, measurements and configuration"):
-        inputs = prepare(home, settings, known, server, etcd)
-    starter = lifecycle.Starter(home, inputs.instance)
-    sizes = {name: lifecycle.log_size(home, name) for name in ("gateway", "host", "enclave")}
+    with progress.step("Keys, policy and measurements"):
+        ground = prepare(home, settings, known, server, etcd)
+    starter = lifecycle.Starter(home, ground.instance)
+    sizes = {name: lifecycle.log_size(home, name) for name in ("localnet", "gateway", "host", "enclave")}
+    inputs = ground
     try:
+        if settings.chain.kind == "localnet":
+            inputs = _on_localnet(ground, starter, progress)
+        write_configs(inputs)
         with progress.step("Starting enclave (etcd, API server, controllers), host and gateway"):
+            lifecycle.forget_host_state(home)
             starter.start("host")
             starter.start("gateway")
             client = GatewayClient(home, inputs.instance)
@@ -121,7 +127,7 @@ def _start(
             namespaces, view = first_request(client)
     except BaseException as failure:
         details = _last_words(home, sizes) if isinstance(failure, CliError) else ()
-        lifecycle.stop(home, inputs.instance)
+        lifecycle.stop(home, ground.instance)
         if isinstance(failure, CliError):
             failure.details = failure.details or details
             failure.next_step = (
@@ -134,7 +140,7 @@ def _start(
 def prepare(
     home: Home, settings: Settings, known: Instance | None, server: Program, etcd: Program | None
 ) -> LaunchInputs:
-    """Everything that must exist before a process starts; what exists already is kept. Raises CliError."""
+    """What must exist before a process starts; what exists already is kept. Raises CliError."""
     chosen = known or instance.create(home, time.time_ns() // 1_000_000)
     chosen = instance.with_run_dir(instance.with_ports(chosen, settings.gateway.port), home)
     instance.save(home, chosen)
@@ -157,13 +163,41 @@ def prepare(
         raise UnreadableError(
             str(problem), "correct the file that is named, or start anew with `daas down --purge`"
         ) from None
+    return inputs
+
+
+def _on_localnet(ground: LaunchInputs, starter: lifecycle.Starter, progress: Progress) -> LaunchInputs:
+    """Starts the local network and makes there what this instance needs. Raises CliError."""
+    from daas_chain.light.committee import Committee
+
+    from . import up_chain
+
+    home, known = ground.home, ground.instance
+    taken = frozenset((known.gateway_port, known.host_port))
+    config = up_chain.write_localnet(home, taken)
+    with progress.step("Starting the local network"):
+        starter.start("localnet")
+        up_chain.wait_for_network(config, starter.check, progress)
+    newest = measurements.load(home.measurements)[-1]
+    url = f"http://127.0.0.1:{config['port']}"
+    made = up_chain.set_up(home, ground.settings.key, url, newest, config, progress)
+    record = json.loads(made.record.to_json())
+    chain = ChainInputs(record, made.committee, home.keys / f"{up_chain.OPERATOR}.json")
+    return replace(
+        ground,
+        instance=up_chain.adopt(home, known, made),
+        policy_anchor=Committee.from_bytes(made.committee).anchor,
+        chain=chain,
+    )
+
+
+def write_configs(inputs: LaunchInputs) -> None:
     for name, config in (
         ("enclave", launch_files.enclave_config(inputs)),
         ("host", launch_files.host_config(inputs)),
         ("gateway", launch_files.gateway_config(inputs)),
     ):
-        write_atomic(home.component_config(name), json.dumps(config, indent=1).encode() + b"\n", 0o600)
-    return inputs
+        write_atomic(inputs.home.component_config(name), json.dumps(config, indent=1).encode() + b"\n", 0o600)
 
 
 def write_own_kubeconfig(home: Home, known: Instance) -> None:
@@ -287,7 +321,8 @@ def _remove_instance(home: Home) -> None:
     for path in (
         *(home.keys, home.enclave, home.host, home.gateway, home.run, home.logs, home.development_ca),
         *(home.config, home.policy, home.measurements, home.kubeconfig, home.instance, home.lock),
-        *(home.component_config(name) for name in ("enclave", "host", "gateway")),
+        *(home.localnet, home.deployment, home.published, home.committee, home.token_secrets),
+        *(home.component_config(name) for name in ("enclave", "host", "gateway", "localnet")),
     ):
         if path.is_symlink() or path.is_file():
             path.unlink()
