@@ -78,7 +78,7 @@ class EtcdDouble:
                 case Put(key, value):
                     self.data[key] = (value, self.revision)
                 case Delete(key, end):
-                    for gone in [k for k in self.data if k == key or (end is not None and key <= k < end)]:
+                    for gone in [k for k in self.data if (k == key if end is None else key <= k < end)]:
                         del self.data[gone]
                 case Get(key) if key in self.data:
                     found.append(KeyValue(key, *self.data[key]))
