@@ -4,9 +4,11 @@ certified head or nothing, names what it refuses, and goes on as soon as it is g
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -21,11 +23,12 @@ from daas_chain.follow import chain as chain_module
 from daas_chain.follow import errors, events
 from daas_chain.follow.follower import Arrival, Follower
 from daas_chain.follow.position import SealedPosition
-from daas_chain.heads import Event
+from daas_chain.heads import ChainHead, Event
 from daas_chain.layout import MoveStruct
 from daas_chain.light import errors as light
 from daas_chain.light.committee import Committee
 from daas_chain.light.errors import LightClientError
+from daas_chain.light.ratchet import Position
 from daas_chain.mailbox_state import MailboxView
 from daas_chain.state_view import StateView
 from daas_chain.sui import transaction as tx
@@ -42,6 +45,7 @@ from support.wrapper_module import wrapper
 CHECKPOINT_MS = 3.0
 """The issue's goal, from bytes to views, on one core."""
 OTHER = b"\x99" * 32
+VECTORS = Path(__file__).parents[1] / "vectors"
 
 
 @dataclass
@@ -647,6 +651,16 @@ def test_a_position_is_read_back_or_refused(truth: Truth, data: bytes | int, val
     except BcsError:
         raise AssertionError("the error of a check has its name") from None
     assert found.to_bcs() == data
+
+
+def test_a_position_has_these_bytes() -> None:
+    """What an enclave of today has sealed, one of tomorrow must read."""
+    vector = json.loads((VECTORS / "chain_position.json").read_text())
+    newest = Position(7, bytes([3]) * 32, 1_760_000_000_000, 99)
+    state_head, mailbox_head = ChainHead(5, bytes([4]) * 32), ChainHead(6, bytes([5]) * 32)
+    made = SealedPosition(bytes([1]) * 32, bytes([2]) * 32, b"committee", 8, newest, state_head, mailbox_head)
+    assert made.to_bcs().hex() == vector["bytes"]
+    assert SealedPosition.from_bcs(bytes.fromhex(vector["bytes"])) == made
 
 
 def test_more_epochs_than_keys_are_kept_for_are_refused(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
