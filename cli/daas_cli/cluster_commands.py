@@ -97,9 +97,7 @@ def create(
     ] = None,
     veto: Annotated[
         str | None,
-        typer.Option(
-            "--veto", metavar="ADDRESS", help="Who gets the VetoCap. Default: the key's own."
-        ),
+        typer.Option("--veto", metavar="ADDRESS", help="Who gets the VetoCap. Default: the key's own."),
     ] = None,
     package: Annotated[
         str | None,
