@@ -36,10 +36,11 @@ from daas_gateway import user_keys
 from daas_gateway.user_keys import PrivateFileExposed, UserKey, UserKeyError
 from daas_protocol.bcs import BcsError
 
-from . import context
+from . import context, key_lock
 from .chain_options import Asked, id_text, sui_text
 from .errors import CliError, RefusedError, UnreachableError, UnreadableError
 from .home import Home
+from .key_lock import KeyLock
 from .output import Progress, program, stderr, stdout
 
 OPEN_SECONDS = 6.0
@@ -47,6 +48,7 @@ OPEN_SECONDS = 6.0
 ATTEMPTS = 2
 CLOCK = (6).to_bytes(32, "big")
 T = TypeVar("T")
+C = TypeVar("C", bound="Chain")
 _UNREACHABLE = (net.UnreachableError, net.TimedOutError, net.ExhaustedError, net.TlsError, net.DeniedError)
 _HINTS = {
     "cluster::ETimelockRunning": "wait until the time that `{daas} cluster policy list` shows",
@@ -97,6 +99,7 @@ class Chain:
     """Ids of our package, for the names of errors."""
     sent: list[bytes] = field(default_factory=list)
     """Digests of what has left this process."""
+    _lock: KeyLock | None = None
 
     @cached_property
     def artifacts(self) -> Artifacts:
@@ -105,8 +108,12 @@ class Chain:
     @cached_property
     def key(self) -> UserKey:
         """Raises UserKeyError, PrivateFileExposed."""
+        return user_keys.load_key(self.key_file)
+
+    @cached_property
+    def key_file(self) -> Path:
         name = self.asked.key or context.load_settings(self.home).key
-        return user_keys.load_key(self.home.keys / f"{name}.json")
+        return self.home.keys / f"{name}.json"
 
     @cached_property
     def submitter(self) -> Submitter:
@@ -125,6 +132,10 @@ class Chain:
         fill(commands)
         payment = Payment(ceiling=ceiling or self.asked.ceiling, spent=spent)
         with self.progress.step(step):
+            if self._lock is None:
+                self._lock = await key_lock.take(
+                    self.key_file, lambda: self.progress.detail("another command sends with this key")
+                )
             try:
                 executed = await self._submitted(commands, payment)
             except TransactionFailedError as problem:
@@ -133,6 +144,12 @@ class Chain:
                 raise failed(problem.digest, problem.failure, book, problem.executed) from None
         cost = executed.effects.gas_used
         return Sent(executed, cost.computation + cost.storage - cost.storage_rebate)
+
+    def release(self) -> None:
+        """Lets other commands send with the key."""
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     async def _submitted(self, commands: Builder, payment: Payment) -> Executed:
         for attempt in range(ATTEMPTS):
@@ -196,12 +213,13 @@ class Deployed(Chain):
         )
 
 
-def run(asked: Asked, url: str, chain: bytes | None, body: Callable[[Chain], Awaitable[T]]) -> T:
-    """`body` with a connection to `url`, and to no other `chain` than that one if it is given. Raises CliError."""
+def run(asked: Asked, url: str, chain_id: bytes | None, body: Callable[[Chain], Awaitable[T]]) -> T:
+    """`body` with a connection to `url`, and to no other chain than `chain_id` if it is given. Raises CliError."""
 
     async def main() -> T:
-        async with _open(asked, url, chain) as network:
-            return await body(Chain(context.home(), asked, str(network.endpoint), network, Progress(quiet=asked.quiet)))
+        async with _open(asked, url, chain_id) as network:
+            home, progress = context.home(), Progress(quiet=asked.quiet)
+            return await _released(Chain(home, asked, str(network.endpoint), network, progress), body)
 
     return _run(main)
 
@@ -212,16 +230,19 @@ def run_deployed(asked: Asked, body: Callable[[Deployed], Awaitable[T]]) -> T:
     async def main() -> T:
         home = context.home()
         record = load_record(home)
-        url = asked.network or record.network
-        async with _open(asked, url, record.chain_id) as network:
-            packages = [record.package, record.original]
-            return await body(
-                Deployed(
-                    home, asked, str(network.endpoint), network, Progress(quiet=asked.quiet), packages, record=record
-                )
-            )
+        async with _open(asked, asked.network or record.network, record.chain_id) as network:
+            packages, progress = [record.package, record.original], Progress(quiet=asked.quiet)
+            chain = Deployed(home, asked, str(network.endpoint), network, progress, packages, record=record)
+            return await _released(chain, body)
 
     return _run(main)
+
+
+async def _released(chain: C, body: Callable[[C], Awaitable[T]]) -> T:
+    try:
+        return await body(chain)
+    finally:
+        chain.release()
 
 
 def load_record(home: Home) -> Deployment:

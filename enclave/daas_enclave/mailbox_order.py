@@ -13,7 +13,7 @@ from typing import Final
 
 from daas_chain.events_mailbox import K8sAPIRequest
 
-ROUND_SIZE: Final = 64
+ROUND_SIZE: Final = 60
 """A later request of high priority waits for no more than these; their receipts fit into one signature."""
 
 Lane = tuple[int, ...]

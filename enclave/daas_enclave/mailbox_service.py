@@ -7,6 +7,7 @@ before the next one is cut. Requests begin only while the boot serves; a broken 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
@@ -70,6 +71,7 @@ class Parts:
     port: HostPort
     reconcile: Callable[[Snapshot, bool], Awaitable[None]]
     """With True also where it has been brought to this snapshot before: a namespace is new."""
+    tick_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
 
 
 class Mailbox:
@@ -78,7 +80,7 @@ class Mailbox:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.answers = Answers()
-        self._settlements = Settlements(parts.signer, parts.port)
+        self._settlements = Settlements(parts.signer, parts.port, parts.tick_ms)
         self._payloads = Payloads()
         self._marks = Marks(parts.etcd, parts.slot.cluster, parts.slot.enclave, parts.boot_id)
         self._worker = Worker(

@@ -6,7 +6,7 @@ connected and after a while, until the verified view shows the end of each of it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -20,7 +20,7 @@ WINDOW_MS: Final = 100
 RESEND_MS: Final = 20_000
 """A relay that has it on its disk needs none of this; one that has lost it does."""
 BATCH_SIZE: Final = ROUND_SIZE
-"""64 receipts of at most 256 B are below MAX_STATEMENT_BYTES (73 would be the most without deliveries)."""
+"""Receipts of 257 B with a delivery, 224 B without: below MAX_STATEMENT_BYTES, which 63 or 73 of them reach."""
 MAX_DELIVERIES_BYTES: Final = 65_536
 """Of one message: with signature and ids it stays half of a transaction's 128 KiB."""
 
@@ -53,11 +53,12 @@ class _Message:
 
 
 class Settlements:
-    """`add`, and `flush` again and again."""
+    """`add`, and `flush` again and again. `tick_ms` is monotonic: the enclave's own time may stand still."""
 
-    def __init__(self, signer: ReceiptSigner, port: ChainPort) -> None:
+    def __init__(self, signer: ReceiptSigner, port: ChainPort, tick_ms: Callable[[], int]) -> None:
         self._signer = signer
         self._port = port
+        self._tick_ms = tick_ms
         self._new: list[Item] = []
         self._since_ms = 0
         self._messages: list[_Message] = []
@@ -73,9 +74,9 @@ class Settlements:
         """Whether a `flush` is due within WINDOW_MS."""
         return bool(self._new)
 
-    def add(self, item: Item, now_ms: int) -> None:
+    def add(self, item: Item) -> None:
         if not self._new:
-            self._since_ms = now_ms
+            self._since_ms = self._tick_ms()
         self._new.append(item)
 
     def ended(self, seqs: Iterable[int]) -> None:
@@ -92,18 +93,19 @@ class Settlements:
             message.sent_ms = None
 
     def flush(self, now_ms: int, *, at_once: bool = False) -> None:
-        """Signs what has waited long enough, and sends what is due."""
-        while self._new and (at_once or len(self._new) >= BATCH_SIZE or now_ms - self._since_ms >= WINDOW_MS):
+        """Signs what has waited long enough, and sends what is due. `now_ms`: the enclave's time."""
+        tick_ms = self._tick_ms()
+        while self._new and (at_once or len(self._new) >= BATCH_SIZE or tick_ms - self._since_ms >= WINDOW_MS):
             self._messages.append(self._signed(self._taken()))
         late = [one for one in self._messages if now_ms >= one.closes_ms]
         if late:
             self.given_up += sum(len(one.open) for one in late)
             self._messages = [one for one in self._messages if now_ms < one.closes_ms]
         for message in self._messages:
-            if message.sent_ms is None or now_ms - message.sent_ms >= RESEND_MS:
+            if message.sent_ms is None or tick_ms - message.sent_ms >= RESEND_MS:
                 if not self._port.send(message.settle):
                     return
-                message.sent_ms = now_ms
+                message.sent_ms = tick_ms
 
     def _taken(self) -> list[Item]:
         """The first that fit into one message."""

@@ -230,6 +230,6 @@ class Worker:
         stored = StoredAnswer(receipt, done.content_type, done.warnings, body)
         self.answers.put(request.requester, request.request_id, request.token, stored, now_ms)
         closes_ms = request.deadline_ms + self.surroundings.limits().grace_ms
-        self.settlements.add(Item(request.mailbox_seq, request.request_id, receipt, done.delivery, closes_ms), now_ms)
+        self.settlements.add(Item(request.mailbox_seq, request.request_id, receipt, done.delivery, closes_ms))
         self.answered.add(request.mailbox_seq)
         self.counts[done.status] += 1

@@ -18,6 +18,7 @@ from daas_chain.records import Pending
 from daas_chain.sui.digests import dynamic_field_id
 from daas_chain.values import Outcome, OutcomeExpired, OutcomeSettled, RequestKey
 from daas_gateway import errors, l1_errors
+from daas_gateway.l1_answer import compare
 from daas_gateway.l1_chain import Chain
 from daas_gateway.l1_track import Tracked, Tracker
 from daas_gateway.l1_view import SlotView
@@ -98,6 +99,12 @@ class Settlements:
     def _note(self, tracked: Tracked, outcome: OutcomeSettled | OutcomeExpired) -> None:
         state = RequestState.SETTLED if isinstance(outcome, OutcomeSettled) else RequestState.EXPIRED
         self._forget(tracked)
+        if tracked.answer is not None and isinstance(outcome, OutcomeSettled):
+            try:
+                compare(tracked.answer, outcome)
+            except l1_errors.SettlementWrong as problem:
+                tracked.note = str(problem)
+                log.error("settlement_wrong", request_id=tracked.request_id.hex(), message=str(problem))
         self._tracker.end(tracked, state, outcome)
         log.info("request_ended", request_id=tracked.request_id.hex(), state=state.value)
 

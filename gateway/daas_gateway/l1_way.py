@@ -42,6 +42,8 @@ from daas_protocol.transport.http1 import Header
 
 VIEW_SECONDS: Final = 3.0
 """How long a reading of cluster and slot is used: a rotation or a new boot that it misses is refused by name."""
+UNKNOWN_GRACE_MS: Final = 30_000
+"""Until the cluster's parameters were read: the plan's default."""
 MAX_TRACKED: Final = 10_000
 SETTLE_MARGIN_SECONDS: Final = 15.0
 NEVER_HANDED_ON: Final = frozenset({b"retry-after"})
@@ -116,7 +118,7 @@ class ChainWay:
         self.answers = Answers(fetch, exchange)
         self._following = Following(self.chain, self.answers, self._tracker, now_ms)
         self._tasks: set[asyncio.Task[object]] = set()
-        self._grace_ms = 0
+        self._grace_ms = UNKNOWN_GRACE_MS
 
     # ---- life
 
@@ -255,7 +257,7 @@ class ChainWay:
             raise l1_errors.DeadlinePassed(
                 tracked.request_id,
                 tracked.submitted.fee,
-                "; the enclave had signed an answer, so it may have been done",
+                "; an answer was signed, so it may have been done",
             )
         self._following.compare(tracked, followed)
 

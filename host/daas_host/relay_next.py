@@ -56,7 +56,7 @@ def next_message(journal: Journal, position: Position, sent: Sent, behind: bool 
     jump = False
     if behind or told or journal.count_after(newest, DIRECT_MOST + 1) > DIRECT_MOST:
         showing = journal.newest_showing()
-        if showing is not None and showing.sequence > target.sequence and showing.epoch >= position.epoch:
+        if showing is not None and showing.sequence > target.sequence:
             target, jump = showing, True
     if target.epoch > position.epoch:
         end = journal.end_of(position.epoch)

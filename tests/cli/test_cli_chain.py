@@ -35,6 +35,11 @@ def test_from_nothing_to_a_token_that_counts(tmp_path: Path) -> None:
         assert [one["token"] for one in made.admin.json("token", "list")["tokens"]] == [token]
         message, _ = made.admin.refused("token", "revoke", cluster["cluster"])
         assert "ETokenUnknown" in message
+        # A name is the admin's choice, and a terminal is not.
+        made.create("--replace", "--name", "\x1b[31m[bold]red\x07")
+        for done in (made.admin("cluster", "show"), made.admin("cluster", "show", "--json")):
+            assert not {"\x1b", "\x07"} & set(done.stdout)
+            assert "[bold]red" in done.stdout
 
 
 @pytest.mark.parametrize("group", GROUPS)

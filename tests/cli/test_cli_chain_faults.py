@@ -3,7 +3,12 @@ found again, or said to be unknown with its digest."""
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +19,7 @@ from support.clocked_network import ClockedNetwork, clocked
 
 pytestmark = pytest.mark.e2e
 SUI = MIST_PER_SUI
+START_SECONDS = 60.0
 DAY_MS = 86_400_000
 
 
@@ -106,3 +112,43 @@ def test_what_a_token_is_committed_to_survives_an_unknown_outcome(network: Clock
     (path,) = set((made.admin.home / "token-secrets").glob("*")) - before
     (row,) = made.admin.json("token", "list", "--owner", one.address)["tokens"]
     assert row["commitment"] == path.stem
+
+
+def started(one: Person, *argv: str) -> subprocess.Popen[str]:
+    """The command as a process of its own."""
+    environment = os.environ | one.daas.environment
+    command = [sys.executable, "-m", "daas_cli.main", *argv]
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_commands_at_once_with_one_key_wait_for_each_other(network: ClockedNetwork, made: Stage) -> None:
+    one = made.person("busy")
+    one.json("stake", "deposit", "1")
+    network.slow_s, network.at_once = 1.0, 0
+    try:
+        children = [started(one, "stake", "deposit", "1") for _ in range(3)]
+        for child in children:
+            _, err = child.communicate(timeout=START_SECONDS)
+            assert child.returncode == 0, err
+    finally:
+        network.slow_s = 0.0
+    assert one.json("stake", "list")["stakes"][0]["balance_mist"] == 4 * SUI
+    assert network.at_once == 1
+
+
+def test_whoever_interrupts_is_told_what_was_sent(network: ClockedNetwork, made: Stage) -> None:
+    one = made.person("hasty")
+    one.json("stake", "deposit", "1")
+    network.slow_s = 5.0
+    try:
+        child = started(one, "stake", "deposit", "1")
+        seen, deadline = network.executed, time.monotonic() + START_SECONDS
+        while network.executed == seen and time.monotonic() < deadline:
+            time.sleep(0.02)
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=START_SECONDS)
+    finally:
+        network.slow_s = 0.0
+    assert child.returncode not in (0, None), out
+    assert re.search(r"interrupted: transaction [1-9A-HJ-NP-Za-km-z]{40,} may be executed", err), err
+    assert "Traceback" not in err

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from daas_attestation.expectation import BindingExpectation
 from daas_chain.calls.requests import Command
 from daas_chain.deployment import Deployment
 from daas_cli.chain_options import MIST_PER_SUI
+from daas_cli.enclave_commands import _judge
+from daas_cli.errors import RefusedError
 from daas_gateway.store import KeptReceipt, ReceiptStore, Retention
 from daas_protocol.evidence import Evidence, make_evidence
 from daas_protocol.log import MerkleTree, TreeHead
@@ -68,7 +71,7 @@ def slot(made: Stage) -> SlotStage:
     assert registered["boot"]["boot_id"] == BOOT.hex()
     message, _ = admin.refused(*given)
     assert "the document is refused" in message, "its nonce is the generation before"
-    assert "simulated" in admin("enclave", "status").stdout or "slot" in admin("enclave", "status").stdout
+    assert BOOT.hex() in admin("enclave", "status").stdout
     return one
 
 
@@ -144,6 +147,34 @@ def test_the_slot_shows_its_boot_and_mailbox(slot: SlotStage, requester: Request
     assert shown["earnings_mist"] > 0
     message, _ = requester.person.refused("enclave", "status", "--enclave", f"0x{slot.record.cluster.hex()}")
     assert "is no enclave::Enclave" in message or "another cluster" in message
+
+
+def test_a_simulated_anchor_is_refused_by_name_for_a_network_elsewhere(made: Stage, slot: SlotStage) -> None:
+    """Before the transaction is built, and so before it is signed."""
+    assert made.ca is not None
+    record = slot.record
+    document, request_key = (Path(one).read_bytes() for one in slot.document())
+    expected = BindingExpectation(record.original, record.cluster, record.enclave)
+    _judge(document, request_key, made.ca.anchor, 0, expected, "127.0.0.1")
+    with pytest.raises(RefusedError, match="simulated: a development root") as refused:
+        _judge(document, request_key, made.ca.anchor, 0, expected, "fullnode.example")
+    assert "Nitro hardware" in refused.value.next_step
+    other = BindingExpectation(record.original, bytes([1]) * 32, record.enclave)
+    with pytest.raises(RefusedError, match="the document is refused"):
+        _judge(document, request_key, made.ca.anchor, 0, other, "127.0.0.1")
+
+
+def test_somebody_who_was_told_the_ids_sends_to_the_slot(made: Stage, slot: SlotStage) -> None:
+    record, rpc = slot.record, made.network.known["rpc"]
+    assert record.enclave is not None
+    one = Person.on(made.network, made.folder / "told", funded=False)
+    ids = ("cluster", "use", f"0x{record.cluster.hex()}", "--network", rpc)
+    used = one.json(*ids, "--enclave", f"0x{record.enclave.hex()}")
+    assert used["enclave"] == f"0x{record.enclave.hex()}"
+    assert Deployment.load(one.home / "deployment.json") == record
+    message, _ = one.refused(*ids, "--enclave", f"0x{record.stake_pool.hex()}", "--replace")
+    assert "is no enclave::Enclave" in message or "slot of another cluster" in message
+    assert Deployment.load(one.home / "deployment.json") == record
 
 
 def test_requests_are_listed_for_their_requester_and_for_all(

@@ -25,10 +25,15 @@ CHECKPOINTS_SECONDS = 0.3
 @dataclass(slots=True)
 class ClockedNetwork:
     """`known` and `give` as those of `LocalnetProcess`. `ahead_ms`: of the wall clock. `lost`: so many answers to
-    executed transactions become an internal error."""
+    executed transactions become an internal error; `slow_s`: all of them come so much later."""
 
     ahead_ms: int = 0
     lost: int = 0
+    slow_s: float = 0.0
+    executed: int = 0
+    at_once: int = 0
+    """The most answers that were awaited at one time."""
+    _awaited: int = 0
     known: dict[str, Any] = field(default_factory=dict)
     _faucet: Faucet | None = None
     _running: Running | None = None
@@ -57,6 +62,11 @@ class ClockedNetwork:
 
         async def losing(service: ExecutionService, request: Any) -> Any:
             answer = await execute(service, request)
+            self.executed += 1
+            self._awaited += 1
+            self.at_once = max(self.at_once, self._awaited)
+            await asyncio.sleep(self.slow_s)
+            self._awaited -= 1
             if self.lost:
                 self.lost -= 1
                 raise RuntimeError("the answer is lost")

@@ -13,7 +13,7 @@ import json
 import os
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -85,6 +85,10 @@ class Answer:
     """Answered only once this is set."""
 
 
+Special = Callable[[str, bytes, ServerConnection], Awaitable[bool]]
+"""Answers a request (target, requester) by itself, or says that it does not."""
+
+
 @dataclass
 class Seen:
     """A request as it arrived, after session, signature and digest were checked."""
@@ -132,7 +136,8 @@ class EnclaveDouble:
         self.sent_receipts: list[bytes] = []
         self.boot_id = os.urandom(16)
         self.receipt_key = Ed25519PrivateKey.generate()
-        self.enclave_id = ENCLAVE
+        self.package_id, self.cluster_id, self.enclave_id = PACKAGE, CLUSTER, ENCLAVE
+        self.special: Special | None = None
         self.next_sequence: int | None = None
         self._edge = RightEdge()
         certificate, key, spki = _self_signed()
@@ -229,9 +234,9 @@ class EnclaveDouble:
         auth = RequestAuth.from_header((request.one(b"daas-request") or b"").decode("ascii"))
         offers = [v.decode("ascii") for k, v in request.headers if k in _OFFERS]
         digest = RequestBinding(
-            PACKAGE,
-            CLUSTER,
-            ENCLAVE,
+            self.package_id,
+            self.cluster_id,
+            self.enclave_id,
             request.method,
             target,
             (request.one(b"accept") or b"").decode("ascii"),
@@ -253,6 +258,8 @@ class EnclaveDouble:
         self.seen.append(Seen(request.method, target, request.body, request.headers, requester))
         if tamper.hang_up:
             connection.abort()
+            return
+        if self.special is not None and await self.special(target, requester, connection):
             return
         if request.upgrade is not None:
             await self._upgrade(request, connection, digest, requester, tamper)

@@ -30,6 +30,7 @@ from daas_chain.sui.effects import EffectsV2, IdOperation, PackageWrite
 from daas_chain.sui.objects import MoveObject, type_of
 from daas_chain.sui.signing import Ed25519Signer
 from daas_chain.type_tags import decode_event
+from daas_chain.values import Parameters
 from daas_protocol.binding import EnclaveBinding
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, sign
@@ -109,6 +110,7 @@ class ServedContract:
     by: Administered = field(init=False)
     slot: Slot = field(init=False)
     ids: dict[str, bytes] = field(default_factory=dict)
+    parameters: Parameters | None = None
     _sequence: count[int] = field(default_factory=count)
 
     async def set_up(self) -> None:
@@ -137,7 +139,9 @@ class ServedContract:
         one.submitter.book = AbortBook.of(built(), [self.contract.package])
 
     async def make_cluster(self) -> None:
-        new = NewCluster("test", 1, MEASUREMENTS, [ANCHOR], operators=[self.operator.address])
+        new = NewCluster(
+            "test", 1, MEASUREMENTS, [ANCHOR], parameters=self.parameters, operators=[self.operator.address]
+        )
         outcome = await self.admin.do(
             lambda commands: clusters.create(self.contract, commands, new, self.admin.address)
         )
@@ -177,8 +181,8 @@ class ServedContract:
             lambda commands: slots.register(self.contract, commands, self.slot, self.document(), REQUEST_KEY)
         )
 
-    async def admit(self, one: Party) -> None:
-        """Gives it a stake and a token for everything."""
+    async def admit(self, one: Party, grants: Sequence[str] = ("*:*",), seconds: float = 86_400) -> None:
+        """Gives it a stake and a token, for everything unless `grants` say otherwise."""
         self.adopt(one)
         await one.do(
             lambda commands: stakes.deposit_requester(
@@ -187,7 +191,13 @@ class ServedContract:
         )
         outcome = await self.admin.do(
             lambda commands: clusters.issue_token(
-                self.contract, commands, self.by, one.address, ["*:*"], sha(b"commitment"), wall_ms() + 86_400_000
+                self.contract,
+                commands,
+                self.by,
+                one.address,
+                grants,
+                sha(b"commitment"),
+                wall_ms() + int(seconds * 1_000),
             )
         )
         one.token = (await created(self.network, outcome))["AccessToken"]

@@ -109,9 +109,7 @@ def anchor_tree_head(
     )
 
 
-def _report(
-    contract: Contract, commands: Builder, path: str, slot: Slot, boot_id: bytes, *rest: CallArgument
-) -> None:
+def _report(contract: Contract, commands: Builder, path: str, slot: Slot, boot_id: bytes, *rest: CallArgument) -> None:
     contract.call(
         commands,
         path,
