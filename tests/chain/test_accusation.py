@@ -188,7 +188,7 @@ PROOFS = [
 ]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.sampled_from([EQUIVOCATION, LEAF, ROOT]),
     st.integers(min_value=0, max_value=SIZE),

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daas_cli.chain_options import MAX_MIST, duration_ms, duration_text, hex_bytes, object_id, sui_amount, sui_text
 from daas_cli.errors import UnreadableError
 
 
+@settings(max_examples=40)
 @given(st.integers(min_value=0, max_value=MAX_MIST))
 def test_an_amount_that_is_shown_can_be_typed(mist: int) -> None:
     assert sui_amount(sui_text(mist).removesuffix(" SUI").replace(",", "")) == mist
     assert sui_amount(f"{mist}mist") == mist
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=30))
 def test_any_text_is_an_amount_or_refused(text: str) -> None:
     try:
@@ -56,6 +58,7 @@ def test_what_is_no_duration_is_refused(text: str) -> None:
         duration_ms(text, "it")
 
 
+@settings(max_examples=40)
 @given(st.integers(min_value=0, max_value=10**13))
 def test_a_duration_for_people_never_says_more_than_there_is(ms: int) -> None:
     shown = duration_text(ms)
