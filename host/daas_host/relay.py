@@ -47,7 +47,7 @@ from daas_host.relay_view import ChainView
 from daas_protocol.chain_feed import Attest, Drained, Settle
 
 RETRY_MIN_S: Final = 0.5
-RETRY_MAX_S: Final = 30.0
+RETRY_MAX_S: Final = 10.0
 STABLE_S: Final = 60.0
 """A session that lasted so long begins again with the shortest wait."""
 SWEEP_SECONDS: Final = 30.0

@@ -29,7 +29,9 @@ class Built:
 
     def add(self, text: str, gap: int = 0) -> None:
         self.sequence += 1 + gap
-        parts, chained, both = [], [], False
+        parts: list[Part] = []
+        chained: list[Chained] = []
+        both = False
         cut = 0
         for index, letter in enumerate(text.rstrip("|")):
             match letter:
@@ -118,7 +120,8 @@ class Strict:
 
 def lead(journal: Journal, enclave: Strict, most: int = 10_000, behind: bool = False) -> list[str]:
     """To where the journal has nothing more."""
-    sent, kinds = Sent(), []
+    sent = Sent()
+    kinds: list[str] = []
     for _ in range(most):
         chosen = next_message(journal, enclave.position, sent, behind)
         if chosen is None:
