@@ -21,6 +21,8 @@ from .registry import native
 
 _BASE = 10
 _NO_MODULE_TYPE = 0
+_COMPARED_MAX, _COMPARED_PER_UNIT = 3_000_000, 2_048
+"""The host looks for short texts place by place, for longer ones in linear time."""
 Types = tuple[Type, ...]
 Bytes = bytearray
 
@@ -78,7 +80,8 @@ def sub_string(run: Execution, _: Types, data: Bytes, start: int, end: int) -> B
 
 @native(1, "string", "internal_index_of")
 def index_of(run: Execution, _: Types, data: Bytes, part: Bytes) -> int:
-    run.charge_bytes("string", _BASE, len(data) + len(part))
+    compared = min(len(data) * len(part), _COMPARED_MAX) // _COMPARED_PER_UNIT
+    run.charge_bytes("string", _BASE + compared, len(data) + len(part))
     found = data.find(part)
     return len(data) if found < 0 else found
 
