@@ -17,7 +17,7 @@ from daas_localnet.vm.limits import VECTOR_LENGTH_MAX
 from daas_localnet.vm.machine import Machine
 from daas_localnet.vm.meter import PACKAGE_WORK_MAX, Meter
 from daas_localnet.vm.natives.crypto import load_nitro_attestation
-from daas_localnet.vm.natives.std import index_of
+from daas_localnet.vm.natives.std import index_of, to_bytes
 from daas_localnet.vm.opcodes import Op
 from daas_localnet.vm.runtime import ExtensionContext, MemoryRuntime, TransactionContext
 from daas_localnet.vm.translate import translate
@@ -147,6 +147,14 @@ def test_a_type_of_too_many_types_has_no_bytes() -> None:
         with pytest.raises(TypeSizeSignal):
             codec.decode(_twice(40), b"\0\0")
     assert time.monotonic() - began < SECONDS
+
+
+def test_how_a_type_is_laid_out_is_paid_for_each_time() -> None:
+    run = execution()
+    for _ in range(2):
+        left = run.left
+        to_bytes(run, (_twice(5),), [[], []])
+        assert left - run.left > 8 * 2**5
 
 
 def test_a_constant_is_made_once_however_often_code_names_it() -> None:

@@ -40,14 +40,23 @@ def decode(type_: Type, data: bytes) -> Any:
     return value
 
 
-def _codec(type_: Type) -> tuple[Encoder, Decoder]:
-    if type_.codec is None:
+def types_in(type_: Type) -> int:
+    """Different types in the layout of one. Raises Signal for one that has no bytes."""
+    if type_.layout is None:
         deep = formula(type_)
         if deep.parameters or type_.reference:
             raise InvariantSignal(detail=f"{type_} has no bytes")
         if deep.constant > VALUE_DEPTH_MAX:
             raise ValueDepthSignal(detail=f"values of {deep.constant} levels")
-        _count(type_, set())
+        seen: set[Type] = set()
+        _count(type_, seen)
+        type_.layout = len(seen)
+    return type_.layout
+
+
+def _codec(type_: Type) -> tuple[Encoder, Decoder]:
+    if type_.codec is None:
+        types_in(type_)
         type_.codec = _make(type_, {})
     found: tuple[Encoder, Decoder] = type_.codec
     return found

@@ -86,7 +86,8 @@ class Type:
     """A type; immutable. `index`: of a type parameter. `closed`: holds no type parameter."""
 
     __slots__ = (
-        "_hash", "arguments", "closed", "codec", "datatype", "deep", "depth", "index", "kind", "nodes", "shallow", "tag"
+        "_hash", "arguments", "closed", "codec", "datatype", "deep", "depth", "index", "kind", "layout", "nodes",
+        "shallow", "tag"
     )  # fmt: skip
 
     def __init__(
@@ -104,6 +105,7 @@ class Type:
         self._hash = hash((kind, datatype.key if datatype else None, index, arguments))
         self.codec: Any = None
         self.deep: Formula | None = None
+        self.layout: int | None = None
         self.shallow: bool | None = None
         self.tag: bytes | None = None
 
