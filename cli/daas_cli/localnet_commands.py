@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +29,8 @@ RPC_PORT, FAUCET_PORT = 9000, 9123
 MAX_ANSWER_BYTES = 65_536
 FAUCET_SECONDS = 30.0
 MIST = 10**9
+ADDRESS_CHARACTERS = 66
+_NO_ADDRESS = (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_NODATA)
 
 app = typer.Typer(
     help="An embedded Sui network for development: it runs the real compiled contract behind Sui's own gRPC API.\n\n"
@@ -107,7 +111,8 @@ def run(
     except OSError as problem:
         if problem.filename is not None:
             raise
-        raise UnreadableError(f"cannot listen at {host}: {problem.strerror}", "choose other ports") from None
+        advice = "choose an address of this machine (--host)" if problem.errno in _NO_ADDRESS else "choose other ports"
+        raise UnreadableError(f"cannot listen at {host}: {problem.strerror}", advice) from None
 
 
 def _anchor(path: Path | None) -> TrustAnchor:
@@ -178,6 +183,9 @@ def faucet(
         recipient = parse_address(address)
     except SuiAddressError as problem:
         raise UnreadableError(f"{address}: {problem}", "an address is 0x and 64 hex digits") from None
+    if len(address) != ADDRESS_CHARACTERS:
+        # Sui fills short ones up with zeros; a digit that was lost in copying would make another address.
+        raise UnreadableError(f"{address} is short", "an address is 0x and 64 hex digits")
     status, answer = _ask(url, json.dumps({"FixedAmountRequest": {"recipient": format_address(recipient)}}).encode())
     coins = answer.get("coins_sent")
     if status not in (200, 201) or not isinstance(coins, list) or not coins:
@@ -223,7 +231,11 @@ def _ask(url: str, body: bytes) -> tuple[int, dict[str, Any]]:
         connection.request("POST", parts.path.rstrip("/") + "/v2/gas", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
         data = answer.read(MAX_ANSWER_BYTES)
-    except (OSError, http.client.HTTPException) as problem:
+    except http.client.HTTPException:
+        raise RefusedError(
+            f"{url} does not speak HTTP", "give the faucet's address as --url, not the gRPC one"
+        ) from None
+    except OSError as problem:
         raise UnreachableError(
             f"no faucet answers at {url}: {problem}",
             f"start a network with `{program()} localnet run`, or give its --url",

@@ -96,13 +96,19 @@ def open_network(
         raise
 
 
+def unwritable(folder: Path, problem: sqlite3.Error) -> FolderError:
+    """What the disk did not do. What was acknowledged before is there."""
+    advice = "make room or check the disk and start again, or take another folder"
+    return FolderError(folder, "a ledger that can be written", str(problem), advice)
+
+
 def _store(folder: Path) -> SqliteStore:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         return SqliteStore(folder / LEDGER)
     except sqlite3.OperationalError as problem:
         if "locked" not in str(problem):
-            raise FolderError(folder, "a ledger", str(problem), "check the disk, or take another folder") from None
+            raise unwritable(folder, problem) from None
         raise FolderError(
             folder,
             "a folder that nobody uses",

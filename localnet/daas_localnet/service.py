@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sqlite3
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ import structlog
 from daas_chain.artifacts import Artifacts
 
 from .node.checkpoints import Certified
-from .opening import Opened, Options, open_network
+from .opening import Opened, Options, open_network, unwritable
 from .rpc.faucet import Faucet
 from .rpc.http import serve_http
 from .rpc.server import Pace, Running, serve, wall_clock_ms
@@ -70,7 +71,8 @@ async def run(
 ) -> None:
     """Until `stop` is set, or SIGTERM or SIGINT arrives.
 
-    Raises FolderError, SettingsError, ArchiveError, OSError while it starts; later what makes checkpoints impossible.
+    Raises FolderError, SettingsError, ArchiveError, OSError while it starts; later what makes checkpoints impossible:
+    FolderError when it is the disk.
     """
     stopped = stop or asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -82,6 +84,10 @@ async def run(
             await _serve(service, opened, ready, stopped)
         finally:
             opened.close()
+    except sqlite3.Error as problem:
+        folder = service.options.folder
+        assert folder is not None  # nothing else uses it
+        raise unwritable(folder, problem) from problem
     finally:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

@@ -109,7 +109,7 @@ def test_a_root_that_is_none_is_refused(daas: Daas, tmp_path: Path, content: byt
     assert "next: name a PEM file" in done.stderr
 
 
-@pytest.mark.parametrize("address", ["", "0x", "0xzz", "5a" * 31, "0x" + "5a" * 33, "--5a"])
+@pytest.mark.parametrize("address", ["", "0x", "0xzz", "5a" * 31, "0x" + "5a" * 33, "--5a", "0x2", "0x" + "5" * 63])
 def test_what_is_no_address_is_asked_of_nobody(daas: Daas, address: str) -> None:
     done = daas("localnet", "faucet", "--url", "http://127.0.0.1:1", "--", address)
     assert done.returncode == 2
@@ -129,6 +129,21 @@ def test_nobody_there_is_said_with_the_command_that_starts_one(daas: Daas) -> No
     done = daas("localnet", "faucet", ADDRESS, "--url", "http://127.0.0.1:1")
     assert done.returncode == 3
     assert "localnet run" in done.stderr
+
+
+def test_the_other_port_is_told_from_the_faucets(daas: Daas, running: dict[str, Any]) -> None:
+    done = daas("localnet", "faucet", ADDRESS, "--url", running["rpc"])
+    assert done.returncode == 1
+    assert "not the gRPC one" in done.stderr
+    assert done.stderr.isascii()
+
+
+def test_an_address_of_another_machine_is_not_a_matter_of_ports(daas: Daas) -> None:
+    for host in ("192.0.2.1", "nowhere.invalid"):
+        done = daas("localnet", "run", "--host", host)
+        assert done.returncode == 2
+        assert f"cannot listen at {host}" in done.stderr
+        assert "--host" in done.stderr
 
 
 class _Odd(http.server.BaseHTTPRequestHandler):

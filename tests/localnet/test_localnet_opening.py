@@ -12,6 +12,8 @@ from daas_attestation.anchor import DevelopmentAnchor
 from daas_localnet.ledger.sqlite import SqliteStore
 from daas_localnet.node.errors import SettingsError
 from daas_localnet.opening import LEDGER, FolderError, Opened, Options, faucet_key, open_network
+from daas_localnet.rpc.server import Pace
+from daas_localnet.service import Ready, Service, run
 from daas_protocol.sui import address_of
 from support.move_world import built
 
@@ -80,6 +82,26 @@ def test_a_folder_in_use_a_damaged_one_and_other_settings_are_refused_and_left_a
     with pytest.raises(FolderError, match="a ledger in"):
         opened(Options(tmp_path / "bad"))
     assert (tmp_path / "bad" / LEDGER).read_bytes().startswith(b"no database")
+
+
+@pytest.mark.e2e
+async def test_a_full_disk_ends_the_network_with_the_next_step_and_it_goes_on_when_there_is_room(
+    tmp_path: Path,
+) -> None:
+    service = Service(Options(tmp_path), port=0, faucet_port=None, pace=Pace(0.01, 0.01))
+    known: list[Ready] = []
+
+    def ready(one: Ready) -> None:
+        known.append(one)
+        assert isinstance(one.opened.store, SqliteStore)
+        one.opened.store._database.execute("PRAGMA max_page_count = 100")
+
+    with pytest.raises(FolderError, match="full; make room"):
+        await run(service, built(), ready)
+    latest = known[0].opened.network.latest
+    again = opened(Options(tmp_path), latest.summary.timestamp_ms)
+    assert again.network.checkpoint(latest.number) == latest
+    again.close()
 
 
 def test_without_entropy_there_is_no_network_and_the_folder_can_be_used_afterwards(tmp_path: Path) -> None:

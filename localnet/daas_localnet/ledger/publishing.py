@@ -18,6 +18,7 @@ from daas_chain.sui.transaction import Publish, Upgrade
 from daas_chain.sui.types import ImmutableOwner
 from daas_localnet.vm.errors import LinkError, MismatchError
 from daas_localnet.vm.machine import Machine
+from daas_localnet.vm.meter import Meter
 from daas_localnet.vm.natives.transaction import is_one_time_witness
 from daas_localnet.vm.publishing import UNPUBLISHED, with_address
 from daas_localnet.vm.types import struct
@@ -76,9 +77,10 @@ def enter(commands: Commands, package: Package, codes: dict[str, bytes]) -> Mach
         raise CommandFailure(FailureKind.MOVE_PACKAGE_TOO_BIG, (size, PACKAGE_BYTES_MAX))
     used = commands.packages.closure(package.linkage.values(), ())
     machine = commands.packages.machine({**used, package.original_id: package})
+    meter = Meter()
     try:
         for name in package.modules:
-            machine.verify(machine.world.module(package.original_id, name))
+            machine.verify(machine.world.module(package.original_id, name), meter)
     except LinkError as problem:
         raise _refused(str(problem)) from None
     commands.published.append(found)

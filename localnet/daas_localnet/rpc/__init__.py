@@ -9,5 +9,5 @@ transactions or events (refused by name); no `system_state` of epochs, no displa
 balances of addresses. One thread does everything: while a transaction is executed or simulated, everybody waits, at
 most as long as its gas lasts.
 
-Where to start: `server` (how it runs), `wire` (one call), `service` (which calls there are), `mask` (what is rendered).
+Where to start: `server` (how it runs), `wire` (one call), `calls` (which calls there are), `mask` (what is rendered).
 """

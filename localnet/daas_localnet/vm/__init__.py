@@ -14,10 +14,10 @@ none outlives its local, and that no two mutable ones to a place can both be use
 A new object has a UID that was made for it.
 
 Not checked, where Sui's verifier does: that one-time witnesses are made by the system alone
-(one_time_witness_verifier); the shape of `init` and of `entry` functions; loops' depth and the metered limits of
-verification itself; cycles of modules and of generic instantiations (the depth of types ends those when they run);
-compatibility of an upgrade. Of the compiler's own output all of this holds; modules from anywhere else are accepted by
-this network for development only.
+(one_time_witness_verifier); the shape of `init` and of `entry` functions; loops' depth (verification has
+a limit of its own, `meter`); cycles of modules and of generic instantiations (the depth of types ends those when they
+run); compatibility of an upgrade. Of the compiler's own output all of this holds; modules from anywhere else are
+accepted by this network for development only.
 
 Where to start: `world` (packages, linking), `translate` (code), `machine` (running, failures), `natives`, `runtime`.
 """

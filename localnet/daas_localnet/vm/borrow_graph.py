@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from .errors import FlowError
+from .meter import Meter
 
 ROOT = 0
 Label = tuple[str, int, int, int]
@@ -26,15 +27,18 @@ WORK_MAX = 100_000
 
 @dataclass(slots=True)
 class Work:
-    """What is left of WORK_MAX, for all graphs of one function."""
+    """What is left of WORK_MAX, for all graphs of one function; it is taken from the package's meter, too."""
 
+    meter: Meter
+    place: str
     left: int = WORK_MAX
 
     def take(self, amount: int) -> None:
-        """Raises FlowError."""
+        """Raises FlowError, MeterError."""
+        self.meter.take(amount, self.place)
         self.left -= amount
         if self.left < 0:
-            raise FlowError("borrows", f"references settled in {WORK_MAX} steps", "more")
+            raise FlowError(self.place, f"references settled in {WORK_MAX} steps", "more")
 
 
 @dataclass(slots=True)

@@ -19,6 +19,7 @@ from .borrow_graph import ROOT, BorrowGraph, Label, Work
 from .declarations import SYSTEM
 from .errors import BorrowError, FlowError, FreshIdError
 from .flow import Block, Flow
+from .meter import Meter
 from .opcodes import Op
 from .types import Type
 from .world import LinkedFunction
@@ -70,22 +71,23 @@ class _State:
         )
 
 
-def check(function: LinkedFunction, flow: Flow, locals_: Sequence[Type]) -> None:
-    """Raises BorrowError."""
+def check(function: LinkedFunction, flow: Flow, locals_: Sequence[Type], meter: Meter) -> None:
+    """Raises BorrowError, FlowError, MeterError."""
     if not any(one.reference for one in locals_) and not any(one.opcode in _NEEDED for one in flow.instructions):
         return
-    _Checker(function, flow, locals_).run()
+    _Checker(function, flow, locals_, meter).run()
 
 
 class _Checker:
-    def __init__(self, function: LinkedFunction, flow: Flow, locals_: Sequence[Type]) -> None:
+    def __init__(self, function: LinkedFunction, flow: Flow, locals_: Sequence[Type], meter: Meter) -> None:
         self.function = function
         self.flow = flow
         self.types = locals_
         self.module = function.owner.module
         self.offset = 0
         self.stack: list[int | None] = []
-        self.work = Work()
+        self.meter = meter
+        self.work = Work(meter, function.place)
         self.state = _State(BorrowGraph(self.work), {})
         self.next = _TEMPORARY
 
@@ -103,6 +105,7 @@ class _Checker:
             start = min(waiting)
             waiting.remove(start)
             block = self.flow.blocks[start]
+            self.meter.take(block.end - block.start, self.function.place)
             after = self._block(block, states[start].copy())
             for target in {*block.targets, *((block.end,) if block.falls else ())}:
                 if target not in states:

@@ -13,10 +13,14 @@ from typing import Any
 from daas_chain.bytecode_types import Kind
 from daas_protocol.bcs import BcsError, Reader, encode_uleb
 
-from .errors import InvariantSignal, ValueDepthSignal
+from .errors import InvariantSignal, TypeSizeSignal, ValueDepthSignal
 from .limits import VALUE_DEPTH_MAX, VECTOR_LENGTH_MAX
 from .types import WIDTHS, Type, field_types, formula
 
+TYPES_MAX = 512
+"""Different types in the layout of one (Sui has this limit for all of its nodes, max_type_to_layout_nodes): generic
+types that name each other twice have as many as two to the power of their depth, also where a value is empty.
+"""
 Encoder = Callable[[Any, bytearray], None]
 Decoder = Callable[[Reader], Any]
 
@@ -36,16 +40,42 @@ def decode(type_: Type, data: bytes) -> Any:
     return value
 
 
-def _codec(type_: Type) -> tuple[Encoder, Decoder]:
-    if type_.codec is None:
+def types_in(type_: Type) -> int:
+    """Different types in the layout of one. Raises Signal for one that has no bytes."""
+    if type_.layout is None:
         deep = formula(type_)
         if deep.parameters or type_.reference:
             raise InvariantSignal(detail=f"{type_} has no bytes")
         if deep.constant > VALUE_DEPTH_MAX:
             raise ValueDepthSignal(detail=f"values of {deep.constant} levels")
+        seen: set[Type] = set()
+        _count(type_, seen)
+        type_.layout = len(seen)
+    return type_.layout
+
+
+def _codec(type_: Type) -> tuple[Encoder, Decoder]:
+    if type_.codec is None:
+        types_in(type_)
         type_.codec = _make(type_, {})
     found: tuple[Encoder, Decoder] = type_.codec
     return found
+
+
+def _count(type_: Type, seen: set[Type]) -> None:
+    """Raises TypeSizeSignal for a type of too many. Not by what has a codec already, which differs from run to run."""
+    if type_ in seen:
+        return
+    seen.add(type_)
+    if len(seen) > TYPES_MAX:
+        raise TypeSizeSignal(detail=f"more than {TYPES_MAX} types in one")
+    if type_.datatype is None:
+        for one in type_.arguments:
+            _count(one, seen)
+        return
+    for index in range(len(type_.datatype.fields())):
+        for one in field_types(type_, index):
+            _count(one, seen)
 
 
 def _make(type_: Type, made: dict[Type, tuple[Encoder, Decoder]]) -> tuple[Encoder, Decoder]:

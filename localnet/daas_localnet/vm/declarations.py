@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from daas_chain.bytecode_types import Ability, Kind
 
 from .errors import AbilityError, MissingError, OperandTypeError
+from .meter import Meter
 from .types import ALL, Datatype, Type, abilities
 from .world import LinkedModule
 
@@ -26,7 +27,7 @@ _NEEDS = {
 }
 
 
-def check(module: LinkedModule) -> None:
+def check(module: LinkedModule, meter: Meter) -> None:
     """Raises LinkError."""
     for definition in module.module.datatypes:
         handle = module.module.datatype_handles[definition.handle]
@@ -35,12 +36,14 @@ def check(module: LinkedModule) -> None:
         _datatype(datatype)
     for index in range(len(module.module.functions)):
         function = module.function_at(index)
+        meter.take_types((*function.parameters, *function.returns), function.place)
         for one in (*function.parameters, *function.returns):
             check_type(one, function.constraints, function.place)
         if function.definition.code is None and module.address not in SYSTEM:
             raise MissingError(function.place, "code: only the framework has native functions", "none")
     for handle_index in range(len(module.module.function_handles)):
-        module.target(handle_index)
+        target = module.target(handle_index)
+        meter.take_types((*target.parameters, *target.returns), target.place)
 
 
 def _datatype(datatype: Datatype) -> None:

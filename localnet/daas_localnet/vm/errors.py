@@ -219,6 +219,12 @@ class FlowError(LinkError):
     check = "flow"
 
 
+class MeterError(LinkError):
+    """A package that takes too long to verify."""
+
+    check = "work"
+
+
 class ConstantError(LinkError):
     """A constant whose bytes are no value of its type."""
 

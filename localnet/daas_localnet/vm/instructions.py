@@ -22,6 +22,8 @@ from .types import Type, substitute
 from .world import LinkedFunction
 
 FRAMEWORK = (2).to_bytes(32, "big")
+NODES_FREE = 8
+"""Nodes of the types of a call that are made when it runs: so many are the instruction's own, others cost a unit."""
 OWN_TYPES = frozenset(
     [("event", "emit"), ("event", "emit_authenticated")]
     + [("transfer", name) for name in ("transfer", "party_transfer", "freeze_object", "share_object", "receive")]
@@ -56,9 +58,10 @@ class Instructions(Structures, Numbers):
         self.calls.append(target)
         given = "()"
         if types:
-            given = self.constant(Instantiation(types)) + "(types)"
-            if all(type_.closed for type_ in types):
-                given = self.constant(types)
+            open_nodes = sum(type_.nodes for type_ in types if not type_.closed)
+            given = self.constant(Instantiation(types)) + "(types)" if open_nodes else self.constant(types)
+            if open_nodes > NODES_FREE:
+                self.emit(f"run.left -= {open_nodes - NODES_FREE}")
         code = ", ".join(
             ("run", given, f"depth + {1 + HEIGHT * len(self.stack)}", *(argument.code for argument in arguments))
         )

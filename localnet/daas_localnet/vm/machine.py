@@ -29,6 +29,7 @@ from .errors import (
 )
 from .execution import Execution
 from .limits import HEIGHT, RECURSION, STACK_MAX
+from .meter import Meter
 from .natives import NATIVES
 from .opcodes import Op
 from .translate import Translation, translate
@@ -109,14 +110,15 @@ class Machine:
             return (found,)
         return found if function.returns else ()
 
-    def verify(self, module: LinkedModule) -> None:
-        """Links and checks every datatype and function of a module. Raises LinkError."""
+    def verify(self, module: LinkedModule, meter: Meter | None = None) -> None:
+        """Links and checks every datatype and function of a module. `meter`: its package's. Raises LinkError."""
+        meter = meter or Meter()
         try:
-            declarations.check(module)
+            declarations.check(module, meter)
             for index, one in enumerate(module.module.functions):
                 if one.code is not None:
                     function = module.function_at(index)
-                    self._translated[function] = translate(function, self._costs, references=True)
+                    self._translated[function] = translate(function, self._costs, meter)
         except RecursionError:
             raise TypeSizeError(module.place, "types that are less nested", "more") from None
 

@@ -47,12 +47,14 @@ class Numbers(References):
         self.push(BOOL, "True" if one.opcode == Op.LD_TRUE else "False")
 
     def load_const(self, one: Instruction) -> None:
-        constant = self.module.module.constants[one.operand]
-        type_ = self.module.type(constant.type)
-        try:
-            value = codec.decode(type_, constant.data)
-        except BcsError as problem:
-            raise ConstantError(f"{self.place}:{self.offset}", f"a {type_}", str(problem)) from None
+        if one.operand not in self.module.constants:
+            constant = self.module.module.constants[one.operand]
+            made = self.module.type(constant.type)
+            try:
+                self.module.constants[one.operand] = (made, codec.decode(made, constant.data))
+            except BcsError as problem:
+                raise ConstantError(f"{self.place}:{self.offset}", f"a {made}", str(problem)) from None
+        type_, value = self.module.constants[one.operand]
         if type_.scalar:
             self.push(type_, str(value) if isinstance(value, int) else self.constant(value))
         else:

@@ -13,6 +13,7 @@ from daas_chain.bytecode_types import Ability, Kind
 
 from .errors import AbilityError, OperandTypeError, StackError
 from .limits import STACK_MAX
+from .meter import Meter
 from .types import Type, abilities
 
 
@@ -29,8 +30,9 @@ class Entry:
 class Operands:
     """The stack, and the lines of host code made so far, each with the offset of its instruction."""
 
-    def __init__(self, place: str, constraints: tuple[Ability, ...]) -> None:
+    def __init__(self, place: str, constraints: tuple[Ability, ...], meter: Meter) -> None:
         self.place = place
+        self.meter = meter
         self.constraints = constraints
         self.stack: list[Entry] = []
         self.lines: list[tuple[str, int]] = []
@@ -56,6 +58,7 @@ class Operands:
     def _push(self, entry: Entry) -> None:
         if len(self.stack) >= STACK_MAX:
             raise StackError(f"{self.place}:{self.offset}", f"at most {STACK_MAX} values on the stack", "more")
+        self.meter.take(entry.type.nodes, self.place)
         self.stack.append(entry)
 
     def compute(self, type_: Type, expression: str) -> str:
@@ -95,6 +98,7 @@ class Operands:
 
     def require(self, type_: Type, ability: Ability) -> None:
         """Raises AbilityError unless values of the type may be treated so."""
+        self.meter.take(type_.nodes, self.place)
         missing = ability & ~abilities(type_, self.constraints)
         if missing:
             raise AbilityError(f"{self.place}:{self.offset}", f"{type_} with {ability!r}", f"no {missing!r}")

@@ -12,6 +12,7 @@ from daas_chain.bytecode_code import Instruction
 from daas_chain.bytecode_types import Ability, Kind
 
 from .errors import LocalError
+from .meter import Meter
 from .opcodes import Op
 from .operands import Entry, Operands
 from .types import SCALARS, Type, field_types, reference
@@ -23,8 +24,10 @@ NO_LOCALS: frozenset[str] = frozenset()
 class References(Operands):
     """Of one function."""
 
-    def __init__(self, function: LinkedFunction, locals_: tuple[Type, ...], boxed: frozenset[int]) -> None:
-        super().__init__(function.place, function.constraints)
+    def __init__(
+        self, function: LinkedFunction, locals_: tuple[Type, ...], boxed: frozenset[int], meter: Meter
+    ) -> None:
+        super().__init__(function.place, function.constraints, meter)
         self.function = function
         self.module: LinkedModule = function.owner
         self.locals = locals_
@@ -129,10 +132,12 @@ class References(Operands):
         value = self.pop(type_)
         if type_.scalar:
             self.emit(f"{self._scalar_at(entry)} = {value.code}")
+        elif type_.kind is Kind.VECTOR:
+            self.emit(f"write_items(run, {entry.code}, {value.code})")
         elif type_.container:
             self.emit(f"{entry.code}[:] = {value.code}")
         else:
-            self.emit(f"write({entry.code}, {value.code})")
+            self.emit(f"write(run, {entry.code}, {value.code})")
 
     def freeze_ref(self, _: Instruction) -> None:
         entry = self.pop_reference(mutable=True)

@@ -56,6 +56,7 @@ class Structures(References):
     def _require_types(self, constraints: tuple[Ability, ...], types: tuple[Type, ...], what: str) -> None:
         if len(constraints) != len(types):
             raise self.fail(f"{len(constraints)} types for {what}", len(types))
+        self.meter.take_types(types, self.place)
         for one, wanted in zip(types, constraints, strict=True):
             check_type(one, self.constraints, self.place)
             if one.reference or wanted & ~abilities(one, self.constraints):

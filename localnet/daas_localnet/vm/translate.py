@@ -32,6 +32,7 @@ from .errors import (
 from .flow import Block, Flow, analyse
 from .instructions import Instructions
 from .limits import CALL_DEPTH_MAX, HEIGHT, STACK_MAX
+from .meter import Meter
 from .opcodes import Op
 from .types import BOOL, U64
 from .world import LinkedFunction
@@ -63,6 +64,7 @@ _GLOBALS: dict[str, Any] = {
     "copy_flat": values.copy_flat,
     "read": values.read,
     "write": values.write,
+    "write_items": values.write_items,
     "refer": values.refer,
     "target": values.target,
     "equal": values.equal,
@@ -100,16 +102,20 @@ class Translation:
         return made, names
 
 
-def translate(function: LinkedFunction, costs: Mapping[int, int], *, references: bool = False) -> Translation:
-    """Checks and translates a function that is not native, by the rules of references if asked. Raises LinkError."""
-    return _Translator(function, costs).run(references)
+def translate(function: LinkedFunction, costs: Mapping[int, int], meter: Meter | None = None) -> Translation:
+    """Checks and translates a function that is not native. Raises LinkError.
+
+    `meter`: of a package that is verified, whose references are checked too; None: of one that was.
+    """
+    return _Translator(function, costs, meter or Meter()).run(references=meter is not None)
 
 
 class _Translator:
-    def __init__(self, function: LinkedFunction, costs: Mapping[int, int]) -> None:
+    def __init__(self, function: LinkedFunction, costs: Mapping[int, int], meter: Meter) -> None:
         code = function.definition.code
         assert code is not None
         self.function = function
+        self.meter = meter
         self.code = code
         self.costs = costs
         types = (*function.parameters, *function.owner.signature(code.locals))
@@ -120,7 +126,8 @@ class _Translator:
             one.operand for one in self.flow.instructions if one.opcode in (Op.MUT_BORROW_LOC, Op.IMM_BORROW_LOC)
         }
         self.boxed = frozenset(index for index in borrowed if not (types[index].container or types[index].reference))
-        self.made = Instructions(function, types, self.boxed)
+        self.made = Instructions(function, types, self.boxed, meter)
+        meter.take_types((*types, *function.returns), function.place)
         for one in (*types, *function.returns):
             check_type(one, function.constraints, function.place)
         self.entry = 0
@@ -144,7 +151,7 @@ class _Translator:
     def run(self, references: bool) -> Translation:
         bodies = [self._body(start) for start in self.leaves]
         if references:
-            borrows.check(self.function, self.flow, self.made.locals)
+            borrows.check(self.function, self.flow, self.made.locals, self.meter)
         lines: list[tuple[str, int]] = []
         arguments = "".join(f", L{index}" for index in range(len(self.function.parameters)))
         lines.append((f"def f(run, types, depth{arguments}):", 0))

@@ -86,7 +86,8 @@ class Type:
     """A type; immutable. `index`: of a type parameter. `closed`: holds no type parameter."""
 
     __slots__ = (
-        "_hash", "arguments", "closed", "codec", "datatype", "depth", "index", "kind", "nodes", "shallow", "tag"
+        "_hash", "arguments", "closed", "codec", "datatype", "deep", "depth", "index", "kind", "layout", "nodes",
+        "shallow", "tag"
     )  # fmt: skip
 
     def __init__(
@@ -103,6 +104,8 @@ class Type:
         self.closed: bool = kind is not Kind.TYPE_PARAMETER and all(one.closed for one in arguments)
         self._hash = hash((kind, datatype.key if datatype else None, index, arguments))
         self.codec: Any = None
+        self.deep: Formula | None = None
+        self.layout: int | None = None
         self.shallow: bool | None = None
         self.tag: bytes | None = None
 
@@ -208,7 +211,13 @@ def abilities(type_: Type, constraints: Sequence[Ability] = ()) -> Ability:
 
 
 def formula(type_: Type) -> Formula:
-    """How deep the type's values are."""
+    """How deep the type's values are. Kept: code asks for each of the types that it is called with."""
+    if type_.deep is None:
+        type_.deep = _formula(type_)
+    return type_.deep
+
+
+def _formula(type_: Type) -> Formula:
     if type_.kind is Kind.TYPE_PARAMETER:
         return Formula(0, ((type_.index, 0),))
     if type_.kind is Kind.VECTOR:

@@ -59,12 +59,20 @@ def target(reference: Any) -> Any:
     return reference[0][reference[1]] if type(reference) is tuple else reference
 
 
-def write(reference: Any, value: Any) -> None:
+def write(run: Execution, reference: Any, value: Any) -> None:
     """Puts a value of whatever type where a reference points."""
     if type(reference) is tuple:
         reference[0][reference[1]] = value
     else:
-        reference[:] = value
+        write_items(run, reference, value)
+
+
+def write_items(run: Execution, reference: Any, value: Any) -> None:
+    """Puts a container where a reference points: its items go one by one, so they are paid for."""
+    run.left -= len(value) // BYTES_PER_UNIT
+    if run.left < 0:
+        raise OutOfGasSignal
+    reference[:] = value
 
 
 def refer(container: Any, index: int) -> Any:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from daas_chain.bytecode_types import (
     Ability,
@@ -81,6 +81,8 @@ class LinkedModule:
         self._signatures: dict[int, tuple[Type, ...]] = {}
         self._functions: dict[int, LinkedFunction] = {}
         self._targets: dict[int, LinkedFunction] = {}
+        self.constants: dict[int, tuple[Type, Any]] = {}
+        """Those that code has named, once for all of it: one has up to 64 KB. Code copies what it may change."""
         self.function_names = {
             module.identifiers[module.function_handles[one.handle].name]: index
             for index, one in enumerate(module.functions)

@@ -24,7 +24,8 @@ from daas_protocol.ed25519 import KEY_BYTES, FastVerifyKey
 from .keccak import keccak256
 from .registry import native
 
-_HASH, _KECCAK_PER_BYTE, _ED25519, _NITRO_PARSE, _NITRO_CERTIFICATE = 10, 1, 600, 1_000, 5_000
+_HASH, _KECCAK_PER_BYTE, _ED25519 = 10, 1, 600
+_NITRO_PARSE, _NITRO_PER_BYTE, _NITRO_CERTIFICATE = 1_000, 1, 5_000
 """Units, so that a unit stays within a few hundred nanoseconds of the host's time."""
 Types = tuple[Type, ...]
 
@@ -65,7 +66,7 @@ def _option(value: bytes | None) -> list[Any]:
 
 @native(2, "nitro_attestation", "load_nitro_attestation_internal")
 def load_nitro_attestation(run: Execution, _: Types, data: bytearray, now_ms: int) -> list[Any]:
-    run.charge_bytes("nitro", _NITRO_PARSE, len(data))
+    run.charge("nitro", _NITRO_PARSE + _NITRO_PER_BYTE * len(data))
     try:
         document = parse_sui(bytes(data))
         run.charge("nitro", _NITRO_CERTIFICATE * (1 + len(document.cabundle)))

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from daas_localnet.vm import codec
 from daas_localnet.vm.errors import AbortSignal
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.runtime import object_id
 from daas_localnet.vm.tags import type_tag
 from daas_localnet.vm.types import Type
 
+from .encoding import encoded
 from .registry import native
 
 _BASE = 30
@@ -34,9 +34,7 @@ def child_id(parent: bytes, type_: Type, key: bytes) -> bytes:
 
 @native(2, "dynamic_field", "hash_type_and_key")
 def hash_type_and_key(run: Execution, types: Types, parent: bytes, key: Any) -> bytes:
-    encoded = codec.encode(types[0], key)
-    run.charge_encoding("dynamic_field", _BASE, len(encoded))
-    return child_id(parent, types[0], encoded)
+    return child_id(parent, types[0], encoded(run, "dynamic_field", _BASE, types[0], key))
 
 
 @native(2, "dynamic_field", "add_child_object")

@@ -9,7 +9,6 @@ import hashlib
 from typing import Any
 
 from daas_chain.bytecode_types import Kind
-from daas_localnet.vm import codec
 from daas_localnet.vm.errors import AbortSignal, InvariantSignal, VectorSignal
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.limits import VECTOR_LENGTH_MAX
@@ -17,19 +16,20 @@ from daas_localnet.vm.tags import defining_name, original_name
 from daas_localnet.vm.types import Type
 from daas_localnet.vm.values import refer, target
 
+from .encoding import encoded
 from .registry import native
 
 _BASE = 10
 _NO_MODULE_TYPE = 0
+_COMPARED_MAX, _COMPARED_PER_UNIT = 3_000_000, 2_048
+"""The host looks for short texts place by place, for longer ones in linear time."""
 Types = tuple[Type, ...]
 Bytes = bytearray
 
 
 @native(1, "bcs", "to_bytes")
 def to_bytes(run: Execution, types: Types, reference: Any) -> Bytes:
-    encoded = codec.encode(types[0], target(reference))
-    run.charge_encoding("bcs", _BASE, len(encoded))
-    return bytearray(encoded)
+    return bytearray(encoded(run, "bcs", _BASE, types[0], target(reference)))
 
 
 @native(1, "hash", "sha2_256")
@@ -78,7 +78,8 @@ def sub_string(run: Execution, _: Types, data: Bytes, start: int, end: int) -> B
 
 @native(1, "string", "internal_index_of")
 def index_of(run: Execution, _: Types, data: Bytes, part: Bytes) -> int:
-    run.charge_bytes("string", _BASE, len(data) + len(part))
+    compared = min(len(data) * len(part), _COMPARED_MAX) // _COMPARED_PER_UNIT
+    run.charge_bytes("string", _BASE + compared, len(data) + len(part))
     found = data.find(part)
     return len(data) if found < 0 else found
 
@@ -116,9 +117,7 @@ def original_id(run: Execution, types: Types) -> bytes:
 
 @native(1, "debug", "print")
 def debug_print(run: Execution, types: Types, reference: Any) -> None:
-    encoded = codec.encode(types[0], target(reference))
-    run.charge_encoding("debug", _BASE, len(encoded))
-    run.context.printed.append((types[0], encoded))
+    run.context.printed.append((types[0], encoded(run, "debug", _BASE, types[0], target(reference))))
 
 
 @native(1, "debug", "print_stack_trace")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from daas_chain.bytecode_types import Ability, Kind
-from daas_localnet.vm import codec
 from daas_localnet.vm.errors import AbortSignal
 from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.runtime import derive_id
 from daas_localnet.vm.tags import struct_tag
 from daas_localnet.vm.types import Type
 
+from .encoding import encoded
 from .registry import native
 
 _BASE = 10
@@ -114,6 +114,7 @@ def is_one_time_witness(run: Execution, types: Types, _reference: Any) -> bool:
 
 @native(2, "event", "emit")
 def emit(run: Execution, types: Types, event: Any) -> None:
-    size = len(codec.encode(types[0], event)) + len(struct_tag(types[0]))
-    run.charge_encoding("event", _BASE, size)
+    tag = struct_tag(types[0])
+    run.charge_encoding("event", 0, len(tag))
+    size = len(encoded(run, "event", _BASE, types[0], event)) + len(tag)
     run.context.objects.emit(types[0], event, size)
