@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from daas_chain.deployment import Deployment
 from daas_cli import instance, launch_files, lifecycle, measuring, processes, settings, status, up
 from daas_cli.errors import RefusedError
 from daas_cli.gateway_client import GatewayView, parse_view
 from daas_cli.home import Home
 from daas_cli.instance import Instance
-from daas_cli.launch_files import LaunchInputs, Program
+from daas_cli.launch_files import ChainInputs, LaunchInputs, Program
 from daas_cli.output import Progress
 from daas_cli.settings import Settings
 from daas_enclave.config import parse_config as parse_enclave
 from daas_gateway.config import parse_config as parse_gateway
 from daas_host.config import parse as parse_host
 from daas_protocol.binding import policy_file_anchor
+from daas_protocol.sui import format_address
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
@@ -177,9 +181,11 @@ def test_a_crash_during_the_start_shows_its_last_words_and_undoes_the_start(
 def test_an_enclave_that_keeps_crashing_ends_the_start_early(
     home: Home, known: Instance, chosen: Settings, fake_components: dict[str, tuple[str, ...]]
 ) -> None:
-    home.host.joinpath("host.json").write_text(
-        '{"enclave": {"consecutive_crashes": 3, "last_exit": {"code": 1, "signal": null, "lines": ["out of luck"]}}}'
-    )
+    state = '{"enclave": {"consecutive_crashes": 3, "last_exit": {"code": 1, "signal": null, "lines": ["%s"]}}}'
+    path = home.host / "host.json"
+    path.write_text(state % "of another day")
+    written = f"import time; open({str(path)!r}, 'w').write({state % 'out of luck'!r}); time.sleep(60)"
+    fake_components["host"] = (sys.executable, "-c", written)
     began = time.monotonic()
     with pytest.raises(RefusedError, match="3 times in a row") as caught:
         up.up(home, chosen, Progress(quiet=True), ready_seconds=240)
@@ -207,6 +213,7 @@ def test_what_up_makes_is_made_once_and_kept(home: Home, known: Instance, chosen
 def test_the_files_up_writes_are_what_the_components_read(home: Home, known: Instance, chosen: Settings) -> None:
     server, _ = up.binaries.control_plane(chosen.control_plane)
     inputs = up.prepare(home, chosen, known, server, None)
+    up.write_configs(inputs)
     enclave = parse_enclave(home.component_config("enclave").read_bytes())
     host = parse_host(home.component_config("host").read_bytes())
     gateway = parse_gateway(home.component_config("gateway").read_bytes())
@@ -218,6 +225,29 @@ def test_the_files_up_writes_are_what_the_components_read(home: Home, known: Ins
     assert gateway.policy_anchor == inputs.policy_anchor
     for name in ("enclave", "host", "gateway"):
         assert home.component_config(name).stat().st_mode & 0o777 == 0o600
+
+
+def test_with_a_chain_all_three_name_the_same_contract_and_no_policy_file(
+    home: Home, known: Instance, chosen: Settings
+) -> None:
+    server, _ = up.binaries.control_plane(chosen.control_plane)
+    ids = [bytes([number]) * 32 for number in range(1, 9)]
+    record = Deployment("http://127.0.0.1:9000", *ids)
+    chain = ChainInputs(json.loads(record.to_json()), b"committee", home.keys / "operator.json")
+    on_chain = replace(known, cluster_id=format_address(ids[4]), enclave_id=format_address(ids[7]))
+    up.write_configs(replace(up.prepare(home, chosen, known, server, None), instance=on_chain, chain=chain))
+    enclave = parse_enclave(home.component_config("enclave").read_bytes())
+    relay = parse_host(home.component_config("host").read_bytes()).relay
+    gateway = parse_gateway(home.component_config("gateway").read_bytes())
+    assert enclave.policy_file is None
+    assert enclave.chain is not None
+    assert relay is not None
+    assert gateway.chain is not None
+    assert enclave.chain.package_ids == frozenset(ids[1:3])
+    assert enclave.chain.committee == b"committee"
+    assert enclave.package_id == gateway.package_id == relay.deployment.original == record.original
+    assert enclave.chain.chain_listen == str(relay.chain)
+    assert gateway.chain.deployment == home.deployment
 
 
 def test_allow_exec_reaches_the_gateway(home: Home, known: Instance) -> None:
