@@ -172,16 +172,6 @@ async def answer_in_parts(
     exchange.blocked_since = None
 
 
-async def send_stored(exchange: Exchange, status: int, headers: list[Header], body: bytes, receipt: bytes) -> None:
-    """An answer that was signed before it was asked for, with the receipt that it has; ends as `answer_in_parts`."""
-    headers.append((b"Content-Digest", b"sha-256=:" + base64.b64encode(hashlib.sha256(body).digest()) + b":"))
-    headers.append((b"Daas-Receipt", header_value(receipt)))
-    exchange.begun = True
-    exchange.blocked_since = asyncio.get_running_loop().time()
-    await exchange.connection.send_in_parts(status, headers, body)
-    exchange.blocked_since = None
-
-
 def _sign_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes) -> None:
     """Adds digest and receipt to the headers."""
     digest = hashlib.sha256(body).digest()

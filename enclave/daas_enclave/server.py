@@ -22,7 +22,7 @@ from daas_enclave import doors, incoming, request_info
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.authorize import authorize
 from daas_enclave.exchange import Exchange, Exchanges
-from daas_enclave.execute import Executor, Upstream, answer_whole, send_stored
+from daas_enclave.execute import Executor, Upstream, answer_in_parts, answer_whole
 from daas_enclave.incoming import Incoming
 from daas_enclave.mailbox_answers import Answers
 from daas_enclave.mailbox_service import Mailbox
@@ -39,7 +39,7 @@ from daas_protocol.bcs import BcsError
 from daas_protocol.binding import REQUEST_DOMAIN, RequestAuth, RequestBinding
 from daas_protocol.command_words import is_write
 from daas_protocol.ed25519 import FastVerifyKey, VerifyKey
-from daas_protocol.stored_answer import MAX_WAIT_SECONDS, StoredAnswer
+from daas_protocol.stored_answer import MAX_WAIT_SECONDS
 from daas_protocol.transport.http1 import Header, HttpRefused, Request, ServerConnection
 
 MAX_ISSUED_SKEW_MS: Final = 60_000
@@ -283,15 +283,11 @@ class Endpoint:
         found = await answers.wait(session.owner, request_id, session.token_id, seconds)
         if found is None:
             raise Refused(404, "AnswerUnknown", "there is no answer to this request of yours yet, or it is gone")
-        stored = StoredAnswer.from_bcs(found)
-        if stored.body is None:
-            raise Refused(410, "AnswerNotKept", "the answer was too long to be kept; its digest is on the chain")
-        headers: list[Header] = [(b"Content-Type", stored.content_type.encode("latin-1", "replace"))]
-        headers += [(b"Warning", text.encode("latin-1", "replace")) for text in stored.warnings]
         exchange.session = session
         self._exchanges.add(exchange)
         try:
-            await send_stored(exchange, stored.status, headers, stored.body, stored.receipt)
+            headers = [(b"Content-Type", b"application/octet-stream")]
+            await answer_in_parts(exchange, self._signer, 200, headers, found)
         finally:
             self._exchanges.discard(exchange)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from daas_protocol.bcs import BcsError, Reader, Writer
-from daas_protocol.receipt import MAX_SIGNED_MESSAGE_BYTES, SignedMessage
+from daas_protocol.receipt import MAX_SIGNED_MESSAGE_BYTES
 
 ANSWER_VERSION: Final = 1
 MAX_CONTENT_TYPE_BYTES: Final = 256
@@ -33,11 +33,6 @@ class StoredAnswer:
     content_type: str
     warnings: tuple[str, ...]
     body: bytes | None = field(repr=False)
-
-    @property
-    def status(self) -> int:
-        """What the receipt says. Raises `BcsError` where it is none."""
-        return SignedMessage.decode(self.receipt).receipt().status
 
     def to_bcs(self) -> bytes:
         """version u8, receipt, content_type string, warnings vector<string>, body Option<bytes>."""
