@@ -155,6 +155,7 @@ class Chain:
     arrivals: dict[int, Arrival] = field(default_factory=dict)
     tokens: dict[bytes, Token] = field(default_factory=tokens)
     off_chain: dict[bytes, bytes] = field(default_factory=dict)
+    slot: admission.Slot = SLOT
     snapshot: Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
@@ -189,7 +190,7 @@ class Chain:
             requester=requester,
             token=token,
             request_id=hashlib.sha256(self.next_seq.to_bytes(8, "big")).digest()[:16],
-            request_digest=asked.digest_of(PACKAGE, CLUSTER, ENCLAVE),
+            request_digest=asked.digest_of(self.slot.package, self.slot.cluster, self.slot.enclave),
             verb=words.verb,
             group=words.group,
             resource=words.resource,
@@ -204,7 +205,7 @@ class Chain:
             payload=OnChain(b""),
         )
         request = replace(request, **said)
-        info = admission.envelope_info(SLOT, request)
+        info = admission.envelope_info(self.slot, request)
         if content is None:
             ciphertext = seal(info, asked, self.public_key)
         else:
