@@ -71,6 +71,10 @@ class RequestPathLike(Protocol):
 
     async def drain(self, timeout: float) -> None: ...
 
+    def suspend(self) -> None:
+        """Nothing is known of the contract any more: what goes on without end has to end."""
+        ...
+
     def last_word(self) -> SignedMessage:
         """The signed Drain, after `drain`."""
         ...
@@ -338,8 +342,10 @@ class App:
         """Verified state asks for another phase."""
         if standing.phase is Phase.DRAINING:
             self.stop(standing.reason)
-        else:
-            self._on_health()
+            return
+        self._on_health()
+        if standing.phase is Phase.PAUSED and self._path is not None:
+            self._path.suspend()
 
     def _on_changes(self, changes: Changes, verified: Verified) -> None:
         if changes.state and self._path is not None:

@@ -139,8 +139,18 @@ class ChainService:
 
     async def run(self) -> None:
         """Looks at the standing, asks for what is due, saves the position; until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            # Apart: neither the NSM nor the disk may keep it from seeing that its time is over.
+            tasks.create_task(self._watch_time())
+            tasks.create_task(self._do_chores())
+
+    async def _watch_time(self) -> None:
         while True:
             self.look()
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _do_chores(self) -> None:
+        while True:
             await self._attest()
             await self._save()
             try:
@@ -153,9 +163,7 @@ class ChainService:
     async def stop(self) -> None:
         """Saves where it is and hangs up."""
         self._port.stop()
-        position = self._follower.export()
-        if self._store is not None and position is not None:
-            await asyncio.to_thread(self._store.save, position)
+        await self._save(at_last=True)
 
     async def say_goodbye(self, sign: Callable[[], SignedMessage]) -> None:
         """Hands out the signed Drain of a boot that is current: the next one then need not wait."""
@@ -262,9 +270,9 @@ class ChainService:
             nonce=due.nonce, user_data=binding.to_bcs(), public_key=self._identity.receipt_public
         )
 
-    async def _save(self) -> None:
+    async def _save(self, at_last: bool = False) -> None:
         position = self._follower.export()
-        if self._store is None or position is None or not self._store.due(position):
+        if self._store is None or position is None or not (at_last or self._store.due(position)):
             return
         try:
             await asyncio.to_thread(self._store.save, position)

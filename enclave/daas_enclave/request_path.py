@@ -206,6 +206,10 @@ class RequestPath:
         self._client.close()
         self._drained.set()
 
+    def suspend(self) -> None:
+        """Ends streams: nobody here would see that their tokens and sessions have ended."""
+        self._exchanges.end_streams(End.STALE)
+
     def last_word(self) -> SignedMessage:
         """The signed Drain, for when everything has ended."""
         return self._signer.drain(revision=0)

@@ -131,6 +131,7 @@ async def test_it_pauses_without_news_and_serves_again_with_them(rig: ChainRig) 
     rig.pass_time(STALENESS + 5_000)
     await rig.until(Phase.PAUSED)
     assert "newest verified beacon" in rig.app.phases.state.reason
+    assert rig.paths[0].calls[-1] == "suspend in Paused"
     rig.stage.beacon()
     await host.relay()
     await rig.until(Phase.SERVING)

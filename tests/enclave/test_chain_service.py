@@ -404,7 +404,7 @@ async def test_bytes_that_are_no_messages_end_the_connection_and_nothing_else(
 async def test_a_host_that_reads_nothing_loses_its_connection(
     stage: NetStage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(chain_port, "MAX_UNSENT_BYTES", 4_096)
+    monkeypatch.setattr(chain_port, "MAX_UNSENT_BYTES", 65_536)
     async with running(stage, tmp_path) as rig:
         await rig.host()
         sent = 0

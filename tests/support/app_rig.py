@@ -103,6 +103,9 @@ class FakePath:
         self.calls.append(f"drain in {self.runtime.phase.current.value}")
         self._drained.set()
 
+    def suspend(self) -> None:
+        self.calls.append(f"suspend in {self.runtime.phase.current.value}")
+
     def last_word(self) -> SignedMessage:
         binding = self.runtime.binding
         drain = Drain(binding.enclave_id, binding.boot_id, 0, sha256(b"").digest(), 0)
