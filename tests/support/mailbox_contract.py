@@ -12,7 +12,7 @@ from daas_protocol.request_envelope import EnvelopeInfo, L1Plaintext, seal
 from daas_protocol.request_info import parse
 
 from .contract_stage import CLOCK, FEE, STRANGER, USER
-from .contract_steps import flag, many, number, octets, text
+from .contract_steps import Held, flag, many, number, octets, text
 from .follow_world import NetStage
 
 CONFIGMAPS = "/api/v1/namespaces/dev/configmaps"
@@ -31,10 +31,15 @@ class Asked:
 
 @dataclass
 class Requests:
-    """Of USER by the only token, encrypted to `public_key`."""
+    """Of USER by their only token, unless `token_id` says another, encrypted to `public_key`."""
 
     stage: NetStage
     public_key: bytes
+    token_id: bytes | None = None
+
+    @property
+    def token(self) -> Held:
+        return self.stage.token if self.token_id is None else self.stage.held(self.token_id)
 
     @property
     def slot(self) -> Slot:
@@ -56,7 +61,7 @@ class Requests:
             enclave=stage.enclave_id,
             key_id=key_id,
             requester=USER,
-            token=stage.token.object_id,
+            token=self.token.object_id,
             request_id=os.urandom(16),
             verb=words.verb,
             group=words.group,
@@ -93,7 +98,7 @@ class Requests:
         stage = self.stage
         payment = draft.coin(len(requests) * FEE)
         batch = draft.vector(stage.tag("command", "Command"), commands)
-        objects = (stage.enclave, stage.cluster, stage.pool, stage.token)
+        objects = (stage.enclave, stage.cluster, stage.pool, self.token)
         draft.call("mailbox::execute_kubectl_batch", *objects, batch, payment, CLOCK)
         draft.give(USER, payment)
         draft.runs()
