@@ -29,16 +29,20 @@ from daas_enclave.mailbox_marks import Mark, Marks, State
 from daas_enclave.mailbox_payloads import Payloads
 from daas_enclave.mailbox_settle import WINDOW_MS, Settlements
 from daas_enclave.mailbox_work import Later, Limits, Worker
+from daas_enclave.places import Places, PlacesFull
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import Clock
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.chain_feed import Payload, Settle, Want
+from daas_protocol.grant import READ_VERBS
 
 TICK_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 1.0
 """After a store or an API server that did not answer."""
 SIDE_BY_SIDE: Final = 16
 """Lanes at the API server at one time: a fraction of its places, for the rest of the world asks over L2."""
+READS: Final = 64
+"""L1 requests that only read, besides; of one requester at most half. What finds no place waits for a later round."""
 TIDY_MS: Final = 2_000
 KEYS_MS: Final = 60_000
 _log = structlog.get_logger(__name__)
@@ -104,6 +108,9 @@ class Mailbox:
         self._idle.set()
         self._wake = asyncio.Event()
         self._side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._reads: dict[int, asyncio.Task[None]] = {}
+        self._read_places = Places(READS)
+        self._broken: BaseException | None = None
         self._rounds = 0
         self._tidied_ms = 0
         self._keys_ms = 0
@@ -172,8 +179,10 @@ class Mailbox:
                     await asyncio.sleep(TICK_SECONDS)
                 self._wake.clear()
         finally:
-            outbox.cancel()
-            await asyncio.gather(outbox, return_exceptions=True)
+            tasks = [outbox, *self._reads.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self, seconds: float) -> None:
         """Begins nothing more; waits for what is under way; hands on what is signed."""
@@ -182,6 +191,8 @@ class Mailbox:
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
+                while self._reads:
+                    await asyncio.wait(self._reads.values())
         except TimeoutError:
             _log.warning("mailbox_stopped_under_way")
         self._settlements.flush(self._parts.clock.now_ms(), at_once=True)
@@ -189,6 +200,8 @@ class Mailbox:
 
     async def _turn(self) -> bool:
         """Whether a round was worked off."""
+        if self._broken is not None:
+            raise self._broken
         self._problem = ""
         verified = self._verified
         if verified is None or not self.may_begin():
@@ -217,7 +230,8 @@ class Mailbox:
 
     def _cut(self, verified: Verified, now_ms: int) -> order.Round:
         requests = verified.mailbox.requests
-        unanswered = [requests[seq] for seq in sorted(requests) if seq not in self._worker.answered]
+        under_way = self._worker.answered | self._reads.keys()
+        unanswered = [requests[seq] for seq in sorted(requests) if seq not in under_way]
         for want in self._payloads.wanted(unanswered, now_ms):
             self._parts.port.send(want)
         staleness_ms = self.limits().staleness_ms
@@ -245,8 +259,29 @@ class Mailbox:
     async def _lane(self, lane: list[K8sAPIRequest], round_: order.Round) -> None:
         async with self._side_by_side:
             for request in lane:
-                if self._is_pending(request.mailbox_seq):
+                if not self._is_pending(request.mailbox_seq):
+                    continue
+                if request.verb in READ_VERBS:
+                    self._begin_read(request, round_)
+                else:
                     await self._worker.work(request, round_)
+
+    def _begin_read(self, request: K8sAPIRequest, round_: order.Round) -> None:
+        """It begins in its turn, and nobody waits for its end: it changes nothing, and may be as slow as a kubelet."""
+        try:
+            self._read_places.take(request.requester)
+        except PlacesFull:
+            return
+        task = asyncio.create_task(self._worker.work(request, round_))
+        self._reads[request.mailbox_seq] = task
+        task.add_done_callback(lambda ended: self._read_ended(request, ended))
+
+    def _read_ended(self, request: K8sAPIRequest, task: asyncio.Task[None]) -> None:
+        del self._reads[request.mailbox_seq]
+        self._read_places.give(request.requester)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Later):
+            self._broken = error
+        self._wake.set()
 
     def _is_pending(self, seq: int) -> bool:
         """By the newest view: it may have had its end since the round was cut."""

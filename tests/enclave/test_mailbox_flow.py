@@ -635,3 +635,50 @@ async def test_stop_finishes_what_is_under_way_and_hands_it_on(world: World) -> 
     assert boot.mailbox.answers.get(behind.requester, behind.request_id, behind.token) is None
     assert [one.request_ids for one in boot.port.settles] == [(request.request_id,)]
     assert world.executed(b"behind") == 0
+
+
+@running
+async def test_a_slow_read_holds_nobody_up_and_begins_in_its_turn(world: World) -> None:
+    let_go = asyncio.Event()
+
+    async def script(seen: Any, reader: Any, writer: asyncio.StreamWriter) -> bool:
+        if seen.method == "GET":
+            await let_go.wait()
+        await reply(writer, 200, b"{}")
+        return True
+
+    world.api.script = script
+    boot = world.boot()
+    first = world.chain.submit(body=b"first")
+    slow = [world.chain.submit("GET", f"/api/v1/namespaces/dev/pods/p{n}/log", body=b"") for n in range(40)]
+    alone = world.chain.submit("POST", "/api/v1/namespaces", body=b"alone")
+    boot.start()
+    await boot.answer(alone)
+    await boot.answer(first)
+    # One requester has half of the places; the rest wait for a later round.
+    assert world.api.seen[0].body == b"first"
+    assert sum(seen.method == "GET" for seen in world.api.seen) == 32
+    other = world.chain.submit(body=b"other")
+    boot.show()
+    await boot.answer(other)
+    let_go.set()
+    for request in slow:
+        await boot.answer(request)
+    assert len(world.api.seen) == 43
+    assert boot.signer.size == 43
+
+
+@running
+async def test_a_read_that_finds_a_foreign_mark_stops_the_boot_too(world: World) -> None:
+    boot = world.boot()
+    request = world.chain.submit("GET", "/api/v1/namespaces/dev/pods", body=b"")
+    boot.start()
+    await boot.answer(request)
+    await boot.crash()
+    world.chain.next_seq = 0
+    world.chain.submit("GET", "/api/v1/namespaces/dev/secrets", body=b"")
+    later = world.boot().start()
+    assert later.task is not None
+    with pytest.raises(MarkForeignError):
+        await asyncio.wait_for(later.task, 20)
+    assert len(world.api.seen) == 1
