@@ -73,6 +73,8 @@ class Parts:
     signer: ReceiptSigner
     upstream: Upstream
     port: HostPort
+    is_current: Callable[[], bool]
+    """Whether verified state says, and newly enough, that this boot is the one that answers."""
     reconcile: Callable[[Snapshot, bool], Awaitable[None]]
     """With True also where it has been brought to this snapshot before: a namespace is new."""
     tick_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
@@ -204,7 +206,7 @@ class Mailbox:
             raise self._broken
         self._problem = ""
         verified = self._verified
-        if verified is None or not self.may_begin():
+        if verified is None or self._stopping or not self._parts.is_current():
             return False
         self._idle.clear()
         try:
@@ -217,21 +219,42 @@ class Mailbox:
             round_ = self._cut(verified, now_ms)
             if not round_.steps:
                 return False
-            await self._parts.reconcile(self.snapshot(), False)
-            await self._work(verified, round_)
+            try:
+                if not self.may_begin():
+                    raise Later("the enclave does not serve")
+                await self._parts.reconcile(self.snapshot(), False)
+                await self._work(verified, round_)
+            except (Later, KubeError) as error:
+                self._waits(error)
+                await self._without_api_server(verified)
+                return False
             self._rounds += 1
             return True
-        except (Later, EtcdError, KubeError) as error:
-            self._problem = f"{type(error).__name__}: {error}"[:200]
-            _log.warning("mailbox_waits", problem=self._problem)
+        except (Later, EtcdError) as error:
+            self._waits(error)
             return False
         finally:
             self._idle.set()
 
+    def _waits(self, error: Exception) -> None:
+        self._problem = f"{type(error).__name__}: {error}"[:200]
+        _log.warning("mailbox_waits", problem=self._problem)
+
+    def _unanswered(self, verified: Verified) -> list[K8sAPIRequest]:
+        """In mailbox order."""
+        requests, under_way = verified.mailbox.requests, self._worker.answered | self._reads.keys()
+        return [requests[seq] for seq in sorted(requests) if seq not in under_way]
+
+    async def _without_api_server(self, verified: Verified) -> None:
+        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator's stake."""
+        staleness_ms, now_ms = self.limits().staleness_ms, self._parts.clock.now_ms()
+        round_ = order.Round(verified.checkpoint, verified.timestamp_ms, ())
+        for request in self._unanswered(verified)[: order.ROUND_SIZE * SIDE_BY_SIDE]:
+            if request.mailbox_seq in self._worker.left or now_ms + staleness_ms >= request.deadline_ms:
+                await self._worker.work(request, round_)
+
     def _cut(self, verified: Verified, now_ms: int) -> order.Round:
-        requests = verified.mailbox.requests
-        under_way = self._worker.answered | self._reads.keys()
-        unanswered = [requests[seq] for seq in sorted(requests) if seq not in under_way]
+        unanswered = self._unanswered(verified)
         for want in self._payloads.wanted(unanswered, now_ms):
             self._parts.port.send(want)
         staleness_ms = self.limits().staleness_ms

@@ -82,6 +82,7 @@ class RequestPath:
                 clock=runtime.clock,
                 phase=runtime.phase,
                 snapshot=runtime.authority.snapshot,
+                is_current=lambda: chain.standing.phase is Phase.SERVING,
                 keys=chain.request_keys,
                 etcd=Etcd(etcd),
                 signer=self._signer,

@@ -82,6 +82,7 @@ class Booted:
                 signer=ReceiptSigner(stage.enclave_id, binding.boot_id, receipt_key.sign, world.now_ms),
                 upstream=self.upstream,
                 port=self.service,
+                is_current=lambda: self.serving,
                 reconcile=reconcile,
             )
         )

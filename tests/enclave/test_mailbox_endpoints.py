@@ -11,6 +11,7 @@ import os
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ import pytest
 from daas_chain.follow.follower import Verified
 from daas_enclave import request_path
 from daas_enclave.mailbox_admission import Slot
+from daas_enclave.phases import Phase
 from daas_enclave.request_keys import RequestKeys
 from daas_protocol import receipt as wire
 from daas_protocol.stored_answer import StoredAnswer
@@ -46,6 +48,7 @@ class Service:
     changes: list[Callable[..., None]] = field(default_factory=list)
     verified: Verified | None = None
     binding: Any = None
+    standing: Any = field(default_factory=lambda: SimpleNamespace(phase=Phase.SERVING))
 
     def on_changes(self, listener: Callable[..., None]) -> None:
         self.changes.append(listener)

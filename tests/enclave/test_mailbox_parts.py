@@ -22,7 +22,7 @@ from daas_enclave.mailbox_answers import MAX_AGE_MS, MAX_WAITING, Answers
 from daas_enclave.mailbox_marks import MAX_KEPT_BODY, Done, Mark, MarkStructureError, State
 from daas_enclave.mailbox_order import ROUND_SIZE
 from daas_enclave.mailbox_payloads import MAX_WANTED, Payloads
-from daas_enclave.mailbox_settle import BATCH_SIZE, MAX_DELIVERIES_BYTES, WINDOW_MS, Item, Settlements
+from daas_enclave.mailbox_settle import BATCH_SIZE, MAX_AT_ONCE, MAX_DELIVERIES_BYTES, WINDOW_MS, Item, Settlements
 from daas_enclave.refusal import Refused
 from daas_enclave.request_keys import ROTATE_MS, RequestKeys, RequestKeyStore, request_keys_json
 from daas_enclave.sealing import DevelopmentSealer, MalformedBlob, SealBroken, SealContext, SealedForAnother
@@ -167,6 +167,9 @@ def test_messages_fit_the_contract_whatever_is_delivered(size: int) -> None:
     for seq in range(150):
         settle.add(item(signer, seq, bytes(size)))
     settle.flush(START_MS, at_once=True)
+    first = sum(len(one.message) + sum(map(len, one.deliveries)) for one in port.settles)
+    assert first <= MAX_AT_ONCE + MAX_STATEMENT_BYTES + MAX_DELIVERIES_BYTES
+    settle.flush(START_MS)
     sent = [receipt for one in port.settles for receipt in receipts_of(one, public)]
     assert [one.mailbox.seq for one in sent if one.mailbox] == list(range(150))
     for one in port.settles:

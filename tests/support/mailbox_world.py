@@ -23,6 +23,7 @@ from daas_enclave import mailbox_admission as admission
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.etcd_client import Compare, Delete, EtcdError, Get, Is, KeyValue, Outcome, Put
 from daas_enclave.execute import Upstream
+from daas_enclave.kube_client import KubeError
 from daas_enclave.mailbox_service import Mailbox, Parts
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer
@@ -266,6 +267,8 @@ class Boot:
     port: Port = field(default_factory=Port)
     phase: Any = field(default_factory=lambda: SimpleNamespace(serving=True))
     reconciled: list[bool] = field(default_factory=list)
+    current: bool = True
+    api_broken: bool = False
 
     def __post_init__(self) -> None:
         self.secret = Ed25519PrivateKey.generate()
@@ -284,6 +287,7 @@ class Boot:
                 signer=self.signer,
                 upstream=self.upstream,
                 port=self.port,
+                is_current=lambda: self.current,
                 reconcile=self._reconcile,
                 tick_ms=lambda: self.chain.clock.ms + time.monotonic_ns() // 1_000_000,
             )
@@ -291,6 +295,8 @@ class Boot:
         self.task: asyncio.Task[None] | None = None
 
     async def _reconcile(self, snapshot: Snapshot, again: bool) -> None:
+        if self.api_broken:
+            raise KubeError("GET", "/", 0, "the API server is down")
         self.reconciled.append(again)
 
     def start(self) -> Boot:
