@@ -87,7 +87,7 @@ class StakeTooLow(ChainRefusal):
 
 class FeeTooLow(ChainRefusal):
     code = 402
-    advice = "Try again: the gateway reads the cluster's parameters anew"
+    advice = "The gateway has read the cluster's parameters again: the node is behind, or lies about them"
 
 
 class FeeAboveCeiling(ChainRefusal):

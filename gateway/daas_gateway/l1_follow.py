@@ -30,6 +30,7 @@ FIRST_PAUSE_SECONDS: Final = 0.1
 MAX_PAUSE_SECONDS: Final = 2.0
 AFTER_END_TRIES: Final = 3
 """Questions to the enclave once the chain has the end: then the body is lost, or was delivered on chain."""
+AFTER_END_SECONDS: Final = 2.0
 CLOSED_MARGIN_MS: Final = 20_000
 """After a request can be expired: time to expire it, and to see that."""
 RECENT: Final = 1_000
@@ -69,7 +70,7 @@ class Following:
             if tracked.ended.is_set():
                 tries += 1
             try:
-                answer = await self._answers.once(tracked.wanted, 0 if tries else WAIT_SECONDS)
+                answer = await self._asked(tracked, 0 if tries else WAIT_SECONDS)
             except _FATAL:
                 raise
             except errors.GatewayError as problem:
@@ -94,6 +95,21 @@ class Following:
             except TimeoutError:
                 pass
             pause = min(MAX_PAUSE_SECONDS, 2 * pause)
+
+    async def _asked(self, tracked: Tracked, wait_seconds: int) -> Answer:
+        """Not longer than until the chain has its end: an enclave that is silent then has nothing to say any more."""
+        asking = asyncio.ensure_future(self._answers.once(tracked.wanted, wait_seconds))
+        ended = asyncio.ensure_future(tracked.ended.wait())
+        try:
+            await asyncio.wait({asking, ended}, return_when=asyncio.FIRST_COMPLETED)
+            async with asyncio.timeout(None if ended.cancelled() or not ended.done() else AFTER_END_SECONDS):
+                return await asking
+        except TimeoutError:
+            raise errors.AnswerTimeout("the enclave does not answer, and the chain has the request's end") from None
+        finally:
+            for task in (asking, ended):
+                task.cancel()
+            await asyncio.gather(asking, ended, return_exceptions=True)
 
     def compare(self, tracked: Tracked, followed: Followed) -> None:
         """Raises SettlementWrong."""

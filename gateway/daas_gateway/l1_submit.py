@@ -35,9 +35,12 @@ from daas_protocol.bcs import BcsError, Reader
 
 AGAIN_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before the same bytes are sent again to a node that does not say what became of them."""
+SUBMIT_SECONDS: Final = 20.0
+"""For reading objects and coins, measuring and executing; an answer that is missing then is asked for again."""
 CLEAR_SECONDS: Final = 15.0
 MAX_NAME_BYTES: Final = 64
-STALE_KEY: Final = "mailbox::EUnknownRequestKey"
+STALE: Final = frozenset({"mailbox::EUnknownRequestKey", "mailbox::EFeeTooLow"})
+"""What a reading of the slot that is out of date leads to: it is read again once."""
 
 log = structlog.get_logger("daas.gateway")
 
@@ -98,7 +101,7 @@ class Submission:
         try:
             outcome = await self._submit(submitter, sealed)
         except TransactionFailedError as problem:
-            if problem.name == STALE_KEY and retry:
+            if problem.name in STALE and retry:
                 await self._send(units, retry=False, fresh=True)
             else:
                 await self._part(submitter, units, sealed, problem, retry=retry)
@@ -139,7 +142,9 @@ class Submission:
         kept = _UNDER_WAY.set(carried)
         try:
             return await submitter.submit(
-                commands, Payment(ceiling=self._max_gas, spent=sum(one.command.fee for one in sealed))
+                commands,
+                Payment(ceiling=self._max_gas, spent=sum(one.command.fee for one in sealed)),
+                submitter.network.deadline(SUBMIT_SECONDS),
             )
         except RefusedTransactionError as problem:
             if problem.digest is not None:

@@ -85,13 +85,14 @@ class Answered:
 
 @dataclass
 class Lies:
-    """What is changed on the way. `silent`: nothing is answered or settled; `lose`: settled, the body is gone."""
+    """What is changed on the way. `silent`: nothing is answered or settled."""
 
     receipt: Callable[[Receipt], Receipt] = lambda receipt: receipt
     body: Callable[[bytes], bytes] = lambda body: body
     silent: bool = False
     unsettled: bool = False
     lose: bool = False
+    """Settled, and the body is gone."""
     settle_as: Callable[[Receipt], Receipt] = lambda receipt: receipt
 
 
@@ -241,8 +242,6 @@ class Scene:
         self.sign(event, status, body, delivery)
         if not self.lies.unsettled:
             await self.settle(event.request_id, delivery)
-        if self.lies.lose:
-            del self.answers[event.request_id]
 
     def sign(self, event: K8sAPIRequest, status: int, body: bytes, delivery: bytes = b"") -> None:
         mailbox = MailboxRef(
@@ -283,7 +282,9 @@ class Scene:
         with suppress(TimeoutError):
             async with asyncio.timeout(float(wait)):
                 await held.wait()
-        found = self.answers.get(request_id)
+                if self.lies.lose:
+                    await asyncio.sleep(0.1)
+        found = None if self.lies.lose else self.answers.get(request_id)
         if found is None or found.requester != requester:
             self.double.answers[path_of(target)] = not_there()
             return False
