@@ -20,14 +20,19 @@ from typing import Any, Final, Protocol
 import structlog
 
 from daas_attestation.nsm import Nsm
+from daas_chain.follow.follower import Changes, Verified
 from daas_enclave import logs
-from daas_enclave.authority import PolicyFile
+from daas_enclave.authority import Authority, PolicyFile
+from daas_enclave.chain_boot import RequestKeysFactory, bound, open_chain
+from daas_enclave.chain_service import ChainService
+from daas_enclave.chain_watch import Standing
 from daas_enclave.clock import ClockError, NsmClock, Reading
 from daas_enclave.components import make_components
-from daas_enclave.config import EnclaveConfig, KubeletEgress
+from daas_enclave.config import ChainConfig, EnclaveConfig, KubeletEgress
 from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
 from daas_enclave.egress import EgressProxy, KubeletDirectory
-from daas_enclave.keys import BootKeys, draw, make_binding
+from daas_enclave.etcd_client import EtcdTarget
+from daas_enclave.keys import BootKeys, draw
 from daas_enclave.kube_client import KubeClient
 from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
 from daas_enclave.pki import (
@@ -35,14 +40,17 @@ from daas_enclave.pki import (
     ClusterPki,
     admin_context,
     caller_context,
+    etcd_context,
 )
+from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
 from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
 from daas_enclave.supervisor import ComponentStatus, Supervised
+from daas_protocol.receipt import SignedMessage
 from daas_protocol.transport.endpoint import Endpoint, Kind, listen
 
-# Stopping takes at most their sum, ten seconds: requests and the log under way, then the server, then etcd.
+# Stopping takes at most their sum and a second for the goodbye: requests and the log, then the server, then etcd.
 DRAIN_S: Final = 4.0
 DRAIN_SLACK_S: Final = 0.5
 SERVER_STOP_S: Final = 4.0
@@ -63,6 +71,18 @@ class RequestPathLike(Protocol):
 
     async def drain(self, timeout: float) -> None: ...
 
+    def suspend(self) -> None:
+        """Nothing is known of the contract any more: what goes on without end has to end."""
+        ...
+
+    def last_word(self) -> SignedMessage:
+        """The signed Drain, after `drain`."""
+        ...
+
+    def refresh(self) -> None:
+        """The authority has changed, or the boot serves from now on: the API server is to know it soon."""
+        ...
+
     def stats(self) -> dict[str, Any]: ...
 
 
@@ -72,12 +92,20 @@ RequestPathFactory = Callable[[Runtime], RequestPathLike]
 class App:
     """One boot of one enclave. `run()` returns the exit code: 0 stopped, 1 failed."""
 
-    def __init__(self, config: EnclaveConfig, nsm: Nsm, request_path: RequestPathFactory) -> None:
+    def __init__(
+        self,
+        config: EnclaveConfig,
+        nsm: Nsm,
+        request_path: RequestPathFactory,
+        request_keys: RequestKeysFactory = RequestKeys.of,
+    ) -> None:
         self.config = config
         self.nsm = nsm
         self.clock = NsmClock(nsm)
         self.board = StatusBoard()
         self._request_path = request_path
+        self._request_keys = request_keys
+        self._chain: ChainService | None = None
         self._log = structlog.get_logger()
         self._stop = asyncio.Event()
         self._stop_reason = ""
@@ -123,18 +151,17 @@ class App:
         # 1. Booting: the folder is ours alone, time is known (the constructor has asked the NSM).
         lock = lock_data_dir(config.data_dir)
         self._cleanup.callback(os.close, lock)
-        authority = PolicyFile.load(config.policy_file)
+        policy = None if config.policy_file is None else PolicyFile.load(config.policy_file)
         layout = Layout(config.data_dir)
         # 2. Keys: this boot's own, the binding that the attestation document will carry, the cluster's authorities.
         self.phases.move(Phase.KEYS, "time known, policy read")
         keys = BootKeys(self.nsm.random, self.clock.now_ms())
-        binding = make_binding(
-            keys,
-            package_id=config.package_id,
-            cluster_id=config.cluster_id,
-            enclave_id=config.enclave_id,
-            light_client_anchor=authority.anchor,
-        )
+        authority: Authority
+        if policy is None:
+            self._chain = open_chain(config, layout, keys, self.nsm, self.clock, self._request_keys)
+            authority, binding = self._chain.authority, self._chain.binding
+        else:
+            authority, binding = policy, bound(config, keys, policy.anchor)
         pki, sealing = cluster_pki(config, layout, authority.anchor, self.nsm.random, self.clock.now_ms())
         self._log.info(logs.KEYS_MADE, boot_id=keys.boot_id.hex(), attestation=self.nsm.anchor.kind)
         # 3. ControlPlane: etcd, then the server; the request path's own policies before anybody is let in.
@@ -164,6 +191,8 @@ class App:
             phase=self.phases,
             api_server=api_server,
             status=self.board.read,
+            chain=self._chain,
+            etcd=None if self._chain is None else self._etcd(plane, pki),
         )
         egress = await self._start_egress(plane, api_server)
         self._path = self._request_path(runtime)
@@ -176,14 +205,23 @@ class App:
         self.board.add("egress", egress.status)
         self.board.add("requests", self._path.stats)
         self._listen(self._path)
+        if self._chain is not None and config.chain is not None:
+            await self._start_chain(self._chain, config.chain)
         self._start_clock()
         plane.prepare(pki, self._egress_socket, caller_token)
         self._start_processes(plane, pki, api_server)
         await self._prepare(self._path)
-        # 4. Unregistered: with a policy file there is nothing to register with.
+        # 4. Unregistered: until verified state says otherwise; with a policy file there is nothing to register with.
         self.phases.move(Phase.UNREGISTERED, "control plane ready, admission policies in force")
-        self.phases.move(Phase.SERVING, "policy file: no registration")
-        self._on_health()
+        if self._chain is None:
+            self.phases.move(Phase.SERVING, "policy file: no registration")
+            self._on_health()
+        else:
+            self._on_standing(self._chain.look())
+
+    def _etcd(self, plane: ControlPlane, pki: ClusterPki) -> EtcdTarget:
+        tls = etcd_context(pki, self.nsm.random, self.clock.now_ms())
+        return EtcdTarget(plane.ports.etcd_client, tls, "localhost")
 
     async def _start_egress(self, plane: ControlPlane, api_server: ApiServer) -> EgressProxy:
         client = KubeClient(api_server)
@@ -213,6 +251,20 @@ class App:
                 self._cleanup.callback(Path(endpoint.path).unlink, missing_ok=True)
         self._serving = asyncio.create_task(path.serve(*sockets), name="request-path")
         self._serving.add_done_callback(self._on_serving_ended)
+
+    async def _start_chain(self, chain: ChainService, config: ChainConfig) -> None:
+        """Follow already now: what the contract says takes a while to arrive."""
+        endpoint = Endpoint.parse(config.chain_listen)
+        await chain.serve(listen(endpoint))
+        if endpoint.kind is Kind.UNIX:
+            self._cleanup.callback(Path(endpoint.path).unlink, missing_ok=True)
+        self._cleanup.push_async_callback(chain.stop)
+        self.board.add("chain", chain.status)
+        chain.on_standing(self._on_standing)
+        chain.on_changes(self._on_changes)
+        task = asyncio.create_task(chain.run(), name="chain")
+        self._cleanup.callback(task.cancel)
+        task.add_done_callback(self._on_serving_ended)
 
     def _start_clock(self) -> None:
         def heard(result: Reading | ClockError) -> None:
@@ -264,17 +316,40 @@ class App:
         self._on_health()
 
     def _on_health(self) -> None:
-        """Serving <-> Paused by what the components say now."""
+        """Serving <-> Paused by what the components and verified state say now."""
         state = self.phases.state
-        unready = [c.status for c in self._components.values() if not c.status.ready]
+        against = [
+            f"{status.name} {status.state.value}: {status.detail}"
+            for status in (component.status for component in self._components.values())
+            if not status.ready
+        ]
+        standing = None if self._chain is None else self._chain.standing
+        if standing is not None and standing.phase is not Phase.SERVING:
+            against.append(standing.reason)
         try:
-            if state.phase is Phase.SERVING and unready:
-                reason = "; ".join(f"{status.name} {status.state.value}: {status.detail}" for status in unready)
-                self.phases.compare_and_swap(state, Phase.PAUSED, reason)
-            elif state.phase is Phase.PAUSED and not unready:
+            if state.phase is Phase.SERVING and against:
+                self.phases.compare_and_swap(state, Phase.PAUSED, "; ".join(against))
+            elif state.phase is Phase.PAUSED and not against:
                 self.phases.compare_and_swap(state, Phase.SERVING, "control plane ready")
+            elif state.phase is Phase.UNREGISTERED and standing is not None and not against:
+                self.phases.compare_and_swap(state, Phase.SERVING, standing.reason)
         except PhaseError as error:
             self._fail(error)
+        if standing is not None and self._path is not None and self.phases.serving and state.phase is not Phase.SERVING:
+            self._path.refresh()
+
+    def _on_standing(self, standing: Standing) -> None:
+        """Verified state asks for another phase."""
+        if standing.phase is Phase.DRAINING:
+            self.stop(standing.reason)
+            return
+        self._on_health()
+        if standing.phase is Phase.PAUSED and self._path is not None:
+            self._path.suspend()
+
+    def _on_changes(self, changes: Changes, verified: Verified) -> None:
+        if changes.state and self._path is not None:
+            self._path.refresh()
 
     def _on_serving_ended(self, task: asyncio.Task[None]) -> None:
         """The endpoint must not go quietly: without it nobody can see that it is gone."""
@@ -312,6 +387,8 @@ class App:
         if self._serving is not None:
             self._serving.cancel()
             await asyncio.gather(self._serving, return_exceptions=True)
+        if self._chain is not None and self._path is not None and self.phases.current is not Phase.FAILED:
+            await self._chain.say_goodbye(self._path.last_word)
         for name, grace in (("server", SERVER_STOP_S), ("etcd", ETCD_STOP_S)):
             if name in self._components:
                 await self._components[name].stop(grace)

@@ -5,6 +5,7 @@ Strict JSON, version 1: unknown fields, duplicate keys and wrong types are refus
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -15,9 +16,11 @@ from daas_protocol.jsonstrict import loads
 from daas_protocol.sui import parse_address
 
 CONFIG_VERSION: Final = 1
-# A configuration is a dozen paths; more is not one.
-MAX_CONFIG_BYTES: Final = 64 * 1024
+# A configuration is some hundred paths, and a committee of at most some hundred members; more is not one.
+MAX_CONFIG_BYTES: Final = 256 * 1024
 MAX_MEASURED_FILES: Final = 4096
+# Versions of a package that introduced types; governance makes one in months.
+MAX_PACKAGES: Final = 64
 ENDPOINT_SCHEMES: Final = ("unix:", "hybrid:", "vsock:", "tcp:")
 
 
@@ -86,20 +89,33 @@ NsmConfig = SimulatedNsmConfig | DeviceNsmConfig
 
 
 @dataclass(frozen=True, slots=True)
+class ChainConfig:
+    """The contract instead of a policy file: ids of the package's versions, bcs(epoch, committee) of the anchor."""
+
+    package_ids: frozenset[bytes]
+    committee: bytes
+    chain_listen: str
+
+
+@dataclass(frozen=True, slots=True)
 class EnclaveConfig:
-    """One enclave. Ids are 32 raw bytes; `listen` and `log_listen` are endpoint texts such as `unix:/run/api.sock`."""
+    """One enclave. Ids are 32 raw bytes; `listen` and `log_listen` are endpoint texts such as `unix:/run/api.sock`.
+
+    `policy_file` is None exactly where `chain` is not.
+    """
 
     mode: Mode
     package_id: bytes
     cluster_id: bytes
     enclave_id: bytes
-    policy_file: Path
+    policy_file: Path | None
     data_dir: Path
     listen: str
     log_listen: str
     control_plane: ControlPlaneConfig
     nsm: NsmConfig
     kubelet_egress: KubeletEgress
+    chain: ChainConfig | None = None
 
 
 _Choice = TypeVar("_Choice", bound=Enum)
@@ -213,6 +229,41 @@ def _nsm(fields: _Fields, mode: Mode) -> NsmConfig:
     return nsm
 
 
+def _chain(fields: _Fields) -> ChainConfig:
+    where = fields.name("package_ids")
+    listed = fields.take("package_ids")
+    if not isinstance(listed, list) or not 0 < len(listed) <= MAX_PACKAGES:
+        raise ConfigError(where, f"a list of 1 to {MAX_PACKAGES} package ids is wanted")
+    packages = []
+    for text in listed:
+        try:
+            packages.append(parse_address(text) if isinstance(text, str) else b"")
+        except ValueError as error:
+            raise ConfigError(where, str(error)) from error
+    if not all(packages) or len(set(packages)) != len(packages):
+        raise ConfigError(where, "every entry must be an id as text, once")
+    text = fields.text("committee")
+    try:
+        committee = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise ConfigError(fields.name("committee"), f"base64 of bcs(epoch, committee) is wanted: {error}") from error
+    chain = ChainConfig(frozenset(packages), committee, fields.endpoint("chain_listen"))
+    fields.done()
+    return chain
+
+
+def _check_chain(config: EnclaveConfig, chain: ChainConfig) -> None:
+    for field, value in (
+        ("package_id", config.package_id),
+        ("cluster_id", config.cluster_id),
+        ("enclave_id", config.enclave_id),
+    ):
+        if not any(value):
+            raise ConfigError(field, "zero is no id on a chain")
+    if config.package_id not in chain.package_ids:
+        raise ConfigError("chain.package_ids", "package_id, the first version, must be among them")
+
+
 def parse_config(data: bytes) -> EnclaveConfig:
     """Read one configuration of at most `MAX_CONFIG_BYTES` bytes; raises `ConfigError`."""
     try:
@@ -224,20 +275,26 @@ def parse_config(data: bytes) -> EnclaveConfig:
     if version != CONFIG_VERSION or isinstance(version, bool):
         raise ConfigError("version", f"this enclave reads version {CONFIG_VERSION}, not {version!r}")
     mode = fields.choice("mode", Mode)
+    with_chain = fields.has("chain")
+    if with_chain and fields.has("policy_file"):
+        raise ConfigError("policy_file", "stands in for a chain; with `chain` there is none: remove one of the two")
     config = EnclaveConfig(
         mode=mode,
         package_id=fields.address("package_id"),
         cluster_id=fields.address("cluster_id"),
         enclave_id=fields.address("enclave_id"),
-        policy_file=fields.path("policy_file"),
+        policy_file=None if with_chain else fields.path("policy_file"),
         data_dir=fields.path("data_dir"),
         listen=fields.endpoint("listen"),
         log_listen=fields.endpoint("log_listen"),
         control_plane=_control_plane(fields.nested("control_plane")),
         nsm=_nsm(fields.nested("nsm"), mode),
         kubelet_egress=fields.choice("kubelet_egress", KubeletEgress),
+        chain=_chain(fields.nested("chain")) if with_chain else None,
     )
     fields.done()
+    if config.chain is not None:
+        _check_chain(config, config.chain)
     return config
 
 

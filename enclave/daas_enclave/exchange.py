@@ -33,6 +33,7 @@ class End(Enum):
     TIME = "the API server did not answer in time"
     STALL = "the reader took nothing for too long"
     DRAIN = "the enclave is draining"
+    STALE = "what the enclave knows of the contract is too old to go on with"
 
 
 @dataclass(slots=True, eq=False)
@@ -110,6 +111,12 @@ class Exchanges:
                     check_live(exchange.session, snapshot, now_ms)
                 except Refused:
                     exchange.end(End.SESSION)
+
+    def end_streams(self, why: End) -> None:
+        """Those whose answer flows; what is short ends by itself."""
+        for exchange in list(self._open):
+            if exchange.deadline is None:
+                exchange.end(why)
 
     def end_all(self, why: End) -> None:
         for exchange in list(self._open):

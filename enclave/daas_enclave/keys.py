@@ -183,9 +183,15 @@ class BootKeys(_NotPicklable):
 
 
 def make_binding(
-    keys: BootKeys, *, package_id: bytes, cluster_id: bytes, enclave_id: bytes, light_client_anchor: bytes
+    keys: BootKeys,
+    *,
+    package_id: bytes,
+    cluster_id: bytes,
+    enclave_id: bytes,
+    light_client_anchor: bytes,
+    request_key_sha256: bytes = bytes(32),
 ) -> EnclaveBinding:
-    """The attested binding (DESIGN section 2): `request_key_sha256` is zero until there is a request key."""
+    """The attested binding (DESIGN section 2): `request_key_sha256` is zero where there is no request key."""
     return EnclaveBinding(
         version=1,
         package_id=package_id,
@@ -193,6 +199,6 @@ def make_binding(
         enclave_id=enclave_id,
         boot_id=keys.boot_id,
         light_client_anchor=light_client_anchor,
-        request_key_sha256=bytes(32),
+        request_key_sha256=request_key_sha256,
         tls_spki_sha256=keys.tls.spki_sha256,
     )

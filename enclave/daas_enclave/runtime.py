@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from daas_attestation.nsm import Nsm
     from daas_enclave.authority import Authority
+    from daas_enclave.chain_service import ChainService
     from daas_enclave.config import EnclaveConfig
+    from daas_enclave.etcd_client import EtcdTarget
     from daas_enclave.phases import Phase
     from daas_protocol.binding import EnclaveBinding
 
@@ -72,7 +74,10 @@ class ApiServer:
 
 @dataclass(frozen=True, slots=True)
 class Runtime:
-    """One boot. `boot_id` is 16 B; `status()` is the whole status as JSON-ready values, no secrets in it."""
+    """One boot. `boot_id` is 16 B; `status()` is the whole status as JSON-ready values, no secrets in it.
+
+    `chain` is None where a policy file stands in for it; `etcd` is where the mailbox keeps its marks, with a chain.
+    """
 
     config: EnclaveConfig
     nsm: Nsm = field(repr=False)
@@ -85,3 +90,10 @@ class Runtime:
     phase: PhaseView
     api_server: ApiServer
     status: Callable[[], Mapping[str, Any]] = field(repr=False)
+    chain: ChainService | None = None
+    etcd: EtcdTarget | None = None
+
+    @property
+    def bound(self) -> EnclaveBinding:
+        """What documents carry now: the request key may change during a boot."""
+        return self.binding if self.chain is None else self.chain.binding

@@ -91,7 +91,7 @@ async def send_live(exchange: Exchange, signer: ReceiptSigner, response: Respons
         while data := await response.read():
             await _write_cut(writer, data)
     except ConnectionClosed:
-        if exchange.ended not in (End.SESSION, End.DRAIN):
+        if exchange.ended not in (End.SESSION, End.DRAIN, End.STALE):
             raise
     await writer.write(b"", last=True)
     exchange.connection.finish()

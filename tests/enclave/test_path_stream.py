@@ -273,6 +273,17 @@ async def test_a_watch_ends_with_its_token(path: Harness) -> None:
     writer.transport.abort()
 
 
+async def test_a_watch_ends_when_nothing_is_known_of_its_token_any_more(path: Harness, session: SessionKeys) -> None:
+    watch_script(path, asyncio.Event())
+    reader, writer, _ = await ask_stream(path, session, PODS + "?watch=true")
+    frames = path.frames(reader)
+    await first_frame(frames)
+    path.path.suspend()
+    data, receipt = await asyncio.wait_for(anext(frames), PATIENCE_S)
+    assert (data, receipt.last) == (b"", True)
+    writer.transport.abort()
+
+
 async def test_a_long_answer_cut_by_its_session_is_no_whole_answer(path: Harness) -> None:
     session = await path.opened(token=EXPIRING_TOKEN)
     long_body(path, 100 * MIB)

@@ -135,6 +135,10 @@ def files_seeds() -> dict[str, bytes]:
         "nsm": {"kind": "simulated", "development_ca": "/c", "measured": ["/m"]},
         "kubelet_egress": "none",
     }
+    followed = {key: value for key, value in enclave.items() if key != "policy_file"} | {
+        "package_id": ID,
+        "chain": {"package_ids": [ID], "committee": "AAAA", "chain_listen": "vsock:3:6"},
+    }
     gateway = {
         "version": 1,
         "listen": "tcp:127.0.0.1:0",
@@ -179,6 +183,7 @@ def files_seeds() -> dict[str, bytes]:
         "policy aliases": ("policy", b"version: 1\ntokens: &a []\nsession_epochs: *a\n"),
         "policy tags": ("policy", b"version: !!int '1'\ntokens: !!set {}\nx: !!binary aGk=\n"),
         "enclave": ("enclave", _dump(enclave)),
+        "enclave with a chain": ("enclave", _dump(followed)),
         "gateway": ("gateway", _dump(gateway)),
         "host": ("host", _dump(host)),
     }

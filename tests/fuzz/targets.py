@@ -7,6 +7,7 @@ from fuzz import (
     chain_targets,
     envelope_targets,
     file_targets,
+    follow_targets,
     light_targets,
     log_targets,
     protocol_targets,
@@ -21,4 +22,5 @@ TARGETS: dict[str, Target] = {
     **chain_targets.TARGETS,
     **light_targets.TARGETS,
     **envelope_targets.TARGETS,
+    **follow_targets.TARGETS,
 }

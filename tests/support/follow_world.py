@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +25,8 @@ from daas_localnet.node.network import Network
 
 from . import localnet_faults as faults
 from .contract_play import FAUCET, PEOPLE
-from .contract_stage import CLOCK, SUI_MIST, USER, Draft, Stage
+from .contract_stage import CLOCK, OPERATOR, SUI_MIST, USER, Draft, Stage
+from .contract_steps import Attest, octets
 from .ledger_world import STD, SUI, Block
 from .localnet_world import FAUCET as RICH
 from .localnet_world import address as address_of_key
@@ -58,16 +60,16 @@ class Told:
 class NetStage(Stage):
     """A stage whose transactions are a network's, so that they come in certified checkpoints."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock_ms: int = START_MS) -> None:
         self.store = MemoryStore()
-        self.paid, self.round, self.clock_ms = 0, 0, START_MS
+        self.paid, self.round, self.clock_ms = 0, 0, clock_ms
         self.steps = []
         self.store.commit(founded())
         self._messages: dict[int, Message] = {}
         self._events: dict[int, list[tuple[int, Event]]] = {}
         self.network = Network.open(self.store, built(), settings(), START_MS)
         self.ledger = self.network.ledger
-        self.ca = DevelopmentCa.generate(START_MS)
+        self.ca = DevelopmentCa.generate(clock_ms)
         self.ledger.nitro_anchor = self.ca.anchor
         block = self.block()
         for one in PEOPLE:
@@ -79,6 +81,26 @@ class NetStage(Stage):
         outcome = self.run(block, PEOPLE[0])
         assert outcome.succeeded, outcome.reason
         self.package = self.code = next(one.object_id for one in outcome.batch.written if one.package is not None)
+
+    def cast(self) -> NetStage:
+        """Another network that goes on from here; everything must be certified."""
+        made = NetStage.__new__(NetStage)
+        store = MemoryStore()
+        for name in ("_present", "_all", "_records"):
+            setattr(store, name, dict(getattr(self.store, name)))
+        store._owned = {owner: dict(held) for owner, held in self.store._owned.items()}
+        made.store = store
+        made.paid, made.round, made.clock_ms, made.steps = 0, 0, self.clock_ms, []
+        made._messages, made._events = {}, {}
+        made.network = Network.open(store, built(), settings(), self.clock_ms)
+        made.ledger = made.network.ledger
+        made.ca, made.ledger.nitro_anchor = self.ca, self.ca.anchor
+        # Compiled once for all.
+        made.ledger.packages._read |= self.ledger.packages._read
+        made.ledger.packages._machines |= self.ledger.packages._machines
+        made.package = made.code = self.package
+        made.cluster_id, made.enclave_id = self.cluster_id, self.enclave_id
+        return made
 
     def run(self, block: Block, sender: bytes = FAUCET, **gas: Any) -> Outcome:
         """As `Network.execute`, without asking for the sender's signature."""
@@ -112,6 +134,14 @@ class NetStage(Stage):
         draft.calls("enclave::beacon", self.enclave, self.cluster, CLOCK)
         draft.runs()
         return self.seal()
+
+    def attest(self, function: str, document: bytes, request_key: bytes) -> None:
+        """The operator's `register` or `heartbeat` with a document that an enclave has made; not certified yet."""
+        draft = self.by(OPERATOR)
+        (loaded,) = draft.add(Attest(document, ""))
+        arguments = (self.enclave, self.cluster, self.pool, loaded, octets(request_key), CLOCK)
+        draft.calls(f"enclave::{function}", *arguments)
+        draft.runs()
 
     # What a relay has.
 
@@ -180,9 +210,9 @@ def handed(given: faults.Handed, wanted: Iterable[int] | None = None) -> Message
     return Message(one.summary_bytes, one.signature_bytes, one.contents_bytes, parts)
 
 
-def founding() -> NetStage:
-    """As `contract_stage.serving`: every event of it in checkpoint 1, and a beacon in checkpoint 2."""
-    stage = NetStage()
+@cache
+def _founded(clock_ms: int) -> NetStage:
+    stage = NetStage(clock_ms)
     stage.create().runs()
     stage.cluster_id = stage.only("Cluster")
     stage.slot().runs()
@@ -190,8 +220,16 @@ def founding() -> NetStage:
     stage.deposit_operator(100 * SUI_MIST).runs()
     stage.deposit(USER, 10 * SUI_MIST).runs()
     stage.issue().runs()
-    stage.attested(1, 0).runs()
     stage.seal()
+    return stage
+
+
+def founding(registered: bool = True, clock_ms: int = START_MS) -> NetStage:
+    """As `contract_stage.serving`; boot 1 is in a checkpoint of its own, or missing unless `registered`."""
+    stage = _founded(clock_ms).cast()
+    if registered:
+        stage.attested(1, 0).runs()
+        stage.seal()
     return stage
 
 

@@ -38,6 +38,7 @@ from .errors import (
 )
 from .events import open_parts
 from .feed import CheckpointParts, OldEvent
+from .held import held_by_mailbox, held_by_state
 from .position import SealedPosition
 
 LIVE_MS = 86_400_000
@@ -46,16 +47,23 @@ _STATE, _MAILBOX = frozenset(STATE_BODIES), frozenset(MAILBOX_BODIES)
 
 
 @dataclass(frozen=True, slots=True)
+class Arrival:
+    """Of a request: the checkpoint at which it became known here, and that one's time. Where rounds are cut."""
+
+    checkpoint: int
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Verified:
     """The contract at proven heads. `checkpoint` and `timestamp_ms`: of the one that proved or confirmed them.
 
-    `beacon_ms`: time of the newest checkpoint with an event that shows both heads. `rounds`: for each pending request
-    the checkpoint at which it became known here.
+    `beacon_ms`: time of the newest checkpoint with an event that shows both heads. `arrivals`: of each pending request.
     """
 
     state: StateView
     mailbox: MailboxView
-    rounds: Mapping[int, int]
+    arrivals: Mapping[int, Arrival]
     checkpoint: int
     timestamp_ms: int
     beacon_ms: int
@@ -113,10 +121,11 @@ class Follower:
         self._now = _Following(
             trusted,
             base,
-            Chain.begin("state", state.apply, StateView.genesis(self.cluster), states),
+            Chain.begin("state", state.apply, held_by_state, StateView.genesis(self.cluster), states),
             Chain.begin(
                 "mailbox",
                 mailbox_state.apply,
+                held_by_mailbox,
                 MailboxView.genesis(self.cluster, self.enclave),
                 mailbox,
             ),
@@ -130,8 +139,7 @@ class Follower:
     @property
     def newest(self) -> Position | None:
         """The newest checkpoint that was verified, by this boot or the one whose position it was given."""
-        position = self._now.trusted.position
-        return position if position is not None or self.floor is None else self.floor.newest
+        return self._newest(self._now)
 
     @property
     def state_seq(self) -> int:
@@ -144,7 +152,7 @@ class Follower:
 
     @property
     def unproven(self) -> int:
-        """Bytes of history that no verified event has confirmed yet."""
+        """About how many bytes are held of history that no verified event has confirmed yet."""
         return self._now.state.unproven + self._now.mailbox.unproven
 
     def history(self, events: Iterable[OldEvent]) -> None:
@@ -173,7 +181,8 @@ class Follower:
 
     def export(self) -> SealedPosition | None:
         """For the next boot; None before anything was verified. Never below the position that this boot was given."""
-        now, newest, floor = self._now, self.newest, self.floor
+        now, floor = self._now, self.floor
+        newest = self._newest(now)
         if newest is None:
             return None
         if now.trusted.position is None:
@@ -185,17 +194,21 @@ class Follower:
         committee = now.trusted.committee.to_bytes()
         return SealedPosition(self.cluster, self.enclave, committee, now.base_epoch, newest, *heads)
 
+    def _newest(self, now: _Following) -> Position | None:
+        position = now.trusted.position
+        return position if position is not None or self.floor is None else self.floor.newest
+
     def _told(self, events: Iterable[OldEvent]) -> _Following:
         states, mailbox = self._now.state, self._now.mailbox
         for told in events:
             event = self._old(told)
-            body, heads, size = event.body, event.heads, len(told.contents)
+            body, heads = event.body, event.heads
             if type(body) in _STATE and heads.state is not None:
-                states = states.told(event, heads.state, size)
+                states = states.told(event, heads.state)
             elif type(body) in _MAILBOX and heads.mailbox is not None:
                 if heads.enclave != self.enclave:
                     raise HistoryForeignError(f"slot 0x{self.enclave.hex()}", f"0x{(heads.enclave or b'').hex()}")
-                mailbox = mailbox.told(event, heads.mailbox, size)
+                mailbox = mailbox.told(event, heads.mailbox)
             else:
                 raise HistoryTypeError("an event that advances a chain", body.MOVE)
         return replace(self._now, state=states, mailbox=mailbox)
@@ -268,17 +281,18 @@ class Follower:
         if now.beacon_ms is None or not (now.state.reached and now.mailbox.reached):
             return changes
         states, mailbox = now.state.proven, now.mailbox.proven
-        known = MappingProxyType[int, int]({}) if before is None else before.rounds
-        rounds = known
+        known = MappingProxyType[int, Arrival]({}) if before is None else before.arrivals
+        arrivals = known
         if before is None or before.mailbox is not mailbox:
-            rounds = MappingProxyType({seq: known.get(seq, changes.checkpoint) for seq in sorted(mailbox.requests)})
+            new = Arrival(changes.checkpoint, changes.timestamp_ms)
+            arrivals = MappingProxyType({seq: known.get(seq, new) for seq in sorted(mailbox.requests)})
         changes = replace(
             changes,
             state=before is None or before.state is not states,
             mailbox=before is None or before.mailbox is not mailbox,
-            requested=tuple(seq for seq in rounds if seq not in known),
-            ended=tuple(seq for seq in known if seq not in rounds),
+            requested=tuple(seq for seq in arrivals if seq not in known),
+            ended=tuple(seq for seq in known if seq not in arrivals),
         )
         if changes.state or changes.mailbox or changes.beacon:
-            self.verified = Verified(states, mailbox, rounds, changes.checkpoint, changes.timestamp_ms, now.beacon_ms)
+            self.verified = Verified(states, mailbox, arrivals, changes.checkpoint, changes.timestamp_ms, now.beacon_ms)
         return changes
