@@ -13,8 +13,8 @@ from typing import Final
 from daas_chain.records import Pending
 from daas_chain.values import OutcomeExpired, OutcomeSettled
 from daas_gateway import errors, l1_errors
-from daas_gateway.exchange import Answer, Asked
-from daas_gateway.l1_answer import Answers, Wanted, compare, is_answer
+from daas_gateway.exchange import Asked
+from daas_gateway.l1_answer import Answers, Had, Wanted, compare
 from daas_gateway.l1_chain import Chain, Record
 from daas_gateway.l1_track import Tracker
 from daas_gateway.receipts import get_request
@@ -31,7 +31,7 @@ class Found:
     request_id: bytes
     row: KeptRequest | None
     record: Record | None
-    answer: Answer | None = field(repr=False)
+    answer: Had | None = field(repr=False)
     problem: errors.GatewayError | None
 
     @property
@@ -78,7 +78,7 @@ class Getter:
             return Found(request_id, row, record, None, problem)
         try:
             answer = await self._answers.once(wanted, WAIT_SECONDS if isinstance(record, Pending) else 0)
-            if is_answer(answer):
+            if answer is not None:
                 if isinstance(record, OutcomeSettled):
                     compare(answer, record)
                 tracked = self._tracker.get(request_id)

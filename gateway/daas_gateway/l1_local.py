@@ -134,7 +134,7 @@ def _found(found: Found) -> dict[str, object]:
         "note": "" if row is None else row.note,
         "chain": _record(found),
         "status": None if answer is None else answer.status,
-        "body": None if answer is None else base64.b64encode(answer.body).decode("ascii"),
+        "body": None if answer is None or answer.body is None else base64.b64encode(answer.body).decode("ascii"),
         "receipt": None if answer is None else answer.receipt_header.decode("ascii"),
         "problem": _problem(found.problem),
     }

@@ -32,7 +32,7 @@ async def test_a_write_comes_back_signed_and_is_kept_and_settled(scene: Scene, u
     reply = await user.create("first")
     assert reply.status == 201, reply.body
     assert json.loads(reply.json()["body"])["metadata"]["name"] == "first"
-    assert "retry-after" not in reply.headers
+    assert reply.headers["warning"] == '299 - "mind this"'
     request_id = bytes.fromhex(reply.headers["daas-request-id"])
     seen = [one for one in scene.executed if one.event.request_id == request_id]
     assert [(one.event.verb, one.event.resource, one.event.namespace) for one in seen] == [
@@ -142,7 +142,6 @@ async def test_a_client_may_wait_for_the_settlement_and_choose_priority(scene: S
         ("requester", "ReceiptRequesterWrong"),
         ("enclave", "ReceiptEnclaveWrong"),
         ("boot", "ReceiptBootWrong"),
-        ("status", "ReceiptStatusWrong"),
         ("delivery", "DeliveryDigestWrong"),
         ("none", "ReceiptMailboxMissing"),
         ("body", "BodyDigestWrong"),
@@ -156,7 +155,6 @@ async def test_an_answer_that_is_not_the_enclaves_answer_to_this_request_is_with
         "requester": {"requester": bytes(32)},
         "enclave": {"enclave_id": bytes([5]) * 32},
         "boot": {"boot_id": bytes(16)},
-        "status": {"status": 200},
         "none": {"mailbox": None},
         "body": {},
     }
@@ -172,6 +170,20 @@ async def test_an_answer_that_is_not_the_enclaves_answer_to_this_request_is_with
     reply = await user.create("false")
     assert reply.reason == reason
     assert b"false" not in reply.body
+
+
+async def test_a_stored_answer_of_another_form_is_withheld(scene: Scene, users: Users) -> None:
+    user = await users(scene)
+    scene.lies.stored = lambda stored: stored + b"x"
+    assert (await user.create("long")).reason == "EnclaveProtocolError"
+
+
+async def test_where_only_the_receipt_is_left_the_outcome_is_told(scene: Scene, users: Users) -> None:
+    user = await users(scene)
+    scene.lies.forget = True
+    reply = await user.create("forgotten")
+    assert reply.reason == "AnswerLost"
+    assert "status 201" in reply.json()["message"]
 
 
 async def test_two_contents_under_one_sequence_are_found_and_kept(scene: Scene, users: Users) -> None:

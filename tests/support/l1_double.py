@@ -7,7 +7,6 @@ It reads the mailbox from the node and verifies nothing: it is what a gateway ta
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import os
@@ -41,9 +40,10 @@ from daas_protocol.delivery import Delivery, seal_delivery
 from daas_protocol.hpke import HpkeError
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, leaf_hash, sign
 from daas_protocol.request_envelope import EnvelopeInfo, L1Plaintext, RequestKey
-from daas_protocol.transport.http1 import Header, ServerConnection
+from daas_protocol.stored_answer import StoredAnswer
+from daas_protocol.transport.http1 import ServerConnection
 
-from .enclave_double import ANCHOR, JSON, PCRS, Answer, EnclaveDouble, write_measurements
+from .enclave_double import ANCHOR, PCRS, Answer, EnclaveDouble, write_measurements
 from .move_world import built
 from .served_contract import SUI, Party, ServedContract, created, party, sha, wall_ms
 
@@ -93,6 +93,9 @@ class Lies:
     unsettled: bool = False
     lose: bool = False
     """Settled, and the body is gone."""
+    forget: bool = False
+    """Only the receipt is left."""
+    stored: Callable[[bytes], bytes] = lambda stored: stored
     settle_as: Callable[[Receipt], Receipt] = lambda receipt: receipt
 
 
@@ -288,15 +291,10 @@ class Scene:
         if found is None or found.requester != requester:
             self.double.answers[path_of(target)] = not_there()
             return False
-        content_digest = b"sha-256=:%b:" % base64.b64encode(hashlib.sha256(found.body).digest())
-        headers: list[Header] = [
-            JSON,
-            (b"content-digest", content_digest),
-            (b"daas-receipt", base64.b64encode(found.message)),
-            (b"retry-after", b"1"),
-        ]
-        connection.send(found.status, headers, found.body)
-        return True
+        body = None if self.lies.forget else found.body
+        stored = StoredAnswer(found.message, "application/json", ('299 - "mind this"',), body)
+        self.double.answers[path_of(target)] = Answer(self.lies.stored(stored.to_bcs()), 200)
+        return False
 
 
 def path_of(target: str) -> str:
