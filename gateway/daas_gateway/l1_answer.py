@@ -95,7 +95,7 @@ class Answers:
         try:
             stored = StoredAnswer.from_bcs(data)
         except StoredAnswerError as problem:
-            raise errors.EnclaveProtocolError(f"the stored answer cannot be read: {problem}") from None
+            raise l1_errors.StoredAnswerMalformed("a StoredAnswer", problem) from None
         identity = sent.channel.identity
         expected = Expected(
             identity.enclave_id, identity.boot_id, identity.public_key, wanted.request_digest, wanted.requester

@@ -257,6 +257,10 @@ class JournalUnusable(GatewayError):
 # ---- the receipt of a request on chain
 
 
+class StoredAnswerMalformed(CheckFailed):
+    check = "encoding of the answer to a request on chain"
+
+
 class ReceiptMailboxMissing(CheckFailed):
     check = "mailbox entry in the receipt of a request on chain"
 

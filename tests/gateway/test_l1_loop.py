@@ -175,7 +175,7 @@ async def test_an_answer_that_is_not_the_enclaves_answer_to_this_request_is_with
 async def test_a_stored_answer_of_another_form_is_withheld(scene: Scene, users: Users) -> None:
     user = await users(scene)
     scene.lies.stored = lambda stored: stored + b"x"
-    assert (await user.create("long")).reason == "EnclaveProtocolError"
+    assert (await user.create("long")).reason == "StoredAnswerMalformed"
 
 
 async def test_where_only_the_receipt_is_left_the_outcome_is_told(scene: Scene, users: Users) -> None:
