@@ -157,6 +157,7 @@ class Gateway:
             self._exchange,
             self.store,
             database=self._config.receipts_db,
+            key_file=self._config.key_file,
             now_ms=self._now_ms,
             random=random,
         )

@@ -107,6 +107,13 @@ class GasAboveCeiling(ChainRefusal):
     advice = "Raise 'max_gas_mist' in the gateway's chain configuration"
 
 
+class KeyBusy(GatewayError):
+    """Another process of this home sends with the same key."""
+
+    code = 503
+    advice = "Nothing was submitted; wait for it to end and try again"
+
+
 # ---- the slot
 
 

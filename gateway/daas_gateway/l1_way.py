@@ -89,6 +89,7 @@ class ChainWay:
         store: ReceiptStore,
         *,
         database: Path,
+        key_file: Path,
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
@@ -106,6 +107,7 @@ class ChainWay:
             self.chain,
             user,
             token,
+            key_file,
             self._journal,
             self.view,
             Payloads(config.payloads).carry,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from dataclasses import replace
@@ -356,3 +357,20 @@ async def test_parallel_transactions_of_one_token_are_never_on_their_way_at_once
     replies = await asyncio.gather(*map(later, range(8)))
     assert {reply.status for reply in replies} == {201}
     assert most == 1
+
+
+async def test_a_command_of_the_same_home_may_use_the_coins_in_between_and_never_at_once(
+    scene: Scene, users: Users
+) -> None:
+    user = await users(scene)
+    assert (await user.create("before")).status == 201
+    await user.party.submitter.coins.refresh()
+    await user.party.do(lambda commands: commands.transfer(commands.split(GAS, [1_000]), bytes([9]) * 32))
+    assert (await user.create("between")).status == 201
+    path = user.config.key_file.with_suffix(".lock")
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        waiting = asyncio.create_task(user.create("waits"))
+        await asyncio.sleep(0.3)
+        assert not any(b"waits" in one.plaintext.body for one in scene.executed)
+    assert (await waiting).status == 201
