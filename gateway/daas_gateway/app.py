@@ -38,6 +38,7 @@ from daas_protocol.transport.streams import serve
 
 if TYPE_CHECKING:
     from daas_gateway.l1_config import ChainConfig
+    from daas_gateway.l1_local import ContractEndpoints
     from daas_gateway.l1_way import ChainWay
 
 LOOPBACK: Final = ("127.0.0.1", "::1", "localhost")
@@ -134,7 +135,10 @@ class Gateway:
             b"/daas/local/ready": self._ready,
             b"/daas/local/log/head": self._log_head,
         }
-        self.server = LocalServer(self.forwarder, credential, RequestFilter(config.filters), local, self.metrics)
+        request_filter = RequestFilter(config.filters)
+        self.server = LocalServer(self.forwarder, credential, request_filter, local, self.metrics)
+        if self.chain is not None:
+            self.server.contract = self._contract_endpoints(self.chain, request_filter)
         self._listener: asyncio.AbstractServer | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.port = config.listen.port
@@ -152,9 +156,16 @@ class Gateway:
             self.forwarder.fetch,
             self._exchange,
             self.store,
+            database=self._config.receipts_db,
+            key_file=self._config.key_file,
             now_ms=self._now_ms,
             random=random,
         )
+
+    def _contract_endpoints(self, chain: ChainWay, request_filter: RequestFilter) -> ContractEndpoints:
+        from daas_gateway.l1_local import ContractEndpoints
+
+        return ContractEndpoints(chain, request_filter)
 
     # ---- life
 

@@ -198,7 +198,7 @@ class Exchange:
         channel.last_sequence = receipt.sequence
         self._put(kept)
 
-    def keep_stored(self, sent: Sent, checked: Checked[Receipt], asked: Asked, body: bytes) -> None:
+    def keep_stored(self, sent: Sent, checked: Checked[Receipt], asked: Asked, body: bytes | None) -> None:
         """As `keep`, for an answer that was signed before it was asked for, and may be handed out again.
 
         Raises EquivocationFound, StoreUnavailable.
@@ -210,7 +210,9 @@ class Exchange:
             return
         self._put(kept)
 
-    def _kept(self, sent: Sent, checked: Checked[Any], asked: Asked, frame: int | None, body: bytes) -> KeptReceipt:
+    def _kept(
+        self, sent: Sent, checked: Checked[Any], asked: Asked, frame: int | None, body: bytes | None
+    ) -> KeptReceipt:
         receipt: Receipt | StreamReceipt = checked.receipt
         return KeptReceipt(
             self.now_ms(),

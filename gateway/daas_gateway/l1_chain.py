@@ -31,7 +31,7 @@ from daas_gateway import errors, l1_errors
 from daas_gateway.l1_view import SlotView, TokenView
 from daas_protocol.bcs import BcsError, Reader
 
-LIMITS: Final = Limits(call_seconds=15.0, attempt_seconds=5.0, last_backoff=1.0)
+LIMITS: Final = Limits(call_seconds=5.0, attempt_seconds=4.0, last_backoff=1.0)
 """A client waits behind every call: a node that is down has to be named soon."""
 _EMPTY_KEY: Final = b"\0"
 """An empty struct of Move has one field, a false."""

@@ -87,7 +87,7 @@ class StakeTooLow(ChainRefusal):
 
 class FeeTooLow(ChainRefusal):
     code = 402
-    advice = "Try again: the gateway reads the cluster's parameters anew"
+    advice = "The gateway has read the cluster's parameters again: the node is behind, or lies about them"
 
 
 class FeeAboveCeiling(ChainRefusal):
@@ -105,6 +105,13 @@ class NotEnoughGas(ChainRefusal):
 class GasAboveCeiling(ChainRefusal):
     code = 402
     advice = "Raise 'max_gas_mist' in the gateway's chain configuration"
+
+
+class KeyBusy(GatewayError):
+    """Another process of this home sends with the same key."""
+
+    code = 503
+    advice = "Nothing was submitted; wait for it to end and try again"
 
 
 # ---- the slot
@@ -255,6 +262,10 @@ class JournalUnusable(GatewayError):
 
 
 # ---- the receipt of a request on chain
+
+
+class StoredAnswerMalformed(CheckFailed):
+    check = "encoding of the answer to a request on chain"
 
 
 class ReceiptMailboxMissing(CheckFailed):

@@ -29,6 +29,7 @@ MAX_FILE_BYTES: Final = 4 * 1024 * 1024
 MAX_FILES: Final = 10_000
 """Under way at once; a folder with more is not this gateway's."""
 _NAME: Final = re.compile(r"([0-9a-f]{64})\.json")
+_UNFINISHED: Final = re.compile(r"\.[0-9a-f]{64}\.json\.[0-9a-f]+\.tmp")
 _WORDS: Final = ("verb", "group", "resource", "subresource", "namespace")
 _BYTES: Final = {
     "request_id": 16,
@@ -83,6 +84,10 @@ class Journal:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.name == "posix":
             self._folder.chmod(0o700)
+        for path in self._folder.iterdir():
+            # Of a run that was killed while it wrote: nothing was sent.
+            if _UNFINISHED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
 
     def write(self, one: Transaction) -> None:
         """Raises OSError."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -28,6 +29,7 @@ from daas_gateway import errors, l1_errors
 from daas_gateway.l1_chain import Chain, unreachable
 from daas_gateway.l1_join import Accepted, Unit
 from daas_gateway.l1_journal import Journal, Submitted, Transaction
+from daas_gateway.l1_key_lock import key_lock
 from daas_gateway.l1_refusals import refused_by_name, refused_by_network
 from daas_gateway.l1_request import Prepared, Sealed, Who, seal_request
 from daas_gateway.l1_view import SlotView
@@ -35,9 +37,12 @@ from daas_protocol.bcs import BcsError, Reader
 
 AGAIN_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 4.0, 8.0)
 """Waits before the same bytes are sent again to a node that does not say what became of them."""
+SUBMIT_SECONDS: Final = 20.0
+"""For reading objects and coins, measuring and executing; an answer that is missing then is asked for again."""
 CLEAR_SECONDS: Final = 15.0
 MAX_NAME_BYTES: Final = 64
-STALE_KEY: Final = "mailbox::EUnknownRequestKey"
+STALE: Final = frozenset({"mailbox::EUnknownRequestKey", "mailbox::EFeeTooLow"})
+"""What a reading of the slot that is out of date leads to: it is read again once."""
 
 log = structlog.get_logger("daas.gateway")
 
@@ -54,6 +59,7 @@ class Submission:
         chain: Chain,
         signer: Signer,
         token: bytes,
+        key_file: Path,
         journal: Journal,
         view: View,
         upload: Upload,
@@ -65,6 +71,7 @@ class Submission:
         on_nothing: Callable[[bytes, str], None],
     ) -> None:
         self._chain, self._signer, self._token = chain, signer, token
+        self._key_file = key_file
         self._journal, self._view, self._upload = journal, view, upload
         self._max_fee, self._max_gas = max_fee, max_gas
         self._on_sent, self._on_accepted, self._on_nothing = on_sent, on_accepted, on_nothing
@@ -78,7 +85,8 @@ class Submission:
     async def send(self, units: Sequence[Unit]) -> None:
         """Sets every result of every unit."""
         try:
-            await self._send(units, retry=True)
+            async with key_lock(self._key_file):
+                await self._send(units, retry=True)
         except errors.GatewayError as problem:
             for unit in units:
                 unit.fail(problem)
@@ -98,15 +106,16 @@ class Submission:
         try:
             outcome = await self._submit(submitter, sealed)
         except TransactionFailedError as problem:
-            if problem.name == STALE_KEY and retry:
+            if problem.name in STALE and retry:
                 await self._send(units, retry=False, fresh=True)
             else:
                 await self._part(submitter, units, sealed, problem, retry=retry)
             return
         except RefusedTransactionError as problem:
-            # Versions of objects were out of date: the submitter reads them anew.
+            # Versions were out of date: a command of the same home has used the coins, for one.
             if not retry:
                 raise l1_errors.TransactionRefused(str(problem)) from None
+            await self._refresh(submitter)
             await self._send(units, retry=False)
             return
         except OutcomeUnknownError as problem:
@@ -139,7 +148,9 @@ class Submission:
         kept = _UNDER_WAY.set(carried)
         try:
             return await submitter.submit(
-                commands, Payment(ceiling=self._max_gas, spent=sum(one.command.fee for one in sealed))
+                commands,
+                Payment(ceiling=self._max_gas, spent=sum(one.command.fee for one in sealed)),
+                submitter.network.deadline(SUBMIT_SECONDS),
             )
         except RefusedTransactionError as problem:
             if problem.digest is not None:
@@ -171,7 +182,10 @@ class Submission:
             await self._send(good, retry=retry)
         elif not blamed and len(units) > 1:
             for unit in units:
-                await self.send([unit])
+                try:
+                    await self._send([unit], retry=retry)
+                except errors.GatewayError as refused:
+                    unit.fail(refused)
         elif not blamed:
             units[0].fail(await refused_by_name(problem, self._chain, units[0].requests[0].who))
 
@@ -237,6 +251,12 @@ class Submission:
             self._doubt = None
         return self._submitter
 
+    async def _refresh(self, submitter: Submitter) -> None:
+        try:
+            await submitter.coins.refresh()
+        except NetworkError as problem:
+            raise unreachable(problem) from None
+
     async def _again(self, unknown: OutcomeUnknownError, units: Sequence[Unit]) -> Executed:
         """Raises OutcomeOpen for each request, as its own, when the node stays silent."""
         assert self._submitter is not None
@@ -278,7 +298,9 @@ class Submission:
         commands = Builder()
         calls.expire(self._chain.contract, commands, self._chain.slot, requester, request_id)
         try:
-            await submitter.submit(commands, Payment(ceiling=self._max_gas))
+            async with key_lock(self._key_file):
+                await self._refresh(submitter)
+                await submitter.submit(commands, Payment(ceiling=self._max_gas))
         except (TransactionFailedError, BuilderError, RefusedTransactionError) as problem:
             raise l1_errors.TransactionRefused(str(problem)) from None
         except NetworkError as problem:

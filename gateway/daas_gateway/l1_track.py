@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from daas_chain.values import OutcomeExpired, OutcomeSettled
-from daas_gateway.exchange import Answer, Asked
-from daas_gateway.l1_answer import Wanted
+from daas_gateway.exchange import Asked
+from daas_gateway.l1_answer import Had, Wanted
 from daas_gateway.l1_join import Accepted
 from daas_gateway.l1_journal import Submitted, Transaction
 from daas_gateway.store_requests import ENDED, KeptRequest, RequestState
@@ -34,7 +34,7 @@ class Tracked:
     closes_ms: int
     state: RequestState = RequestState.SENT
     mailbox_seq: int | None = None
-    answer: Answer | None = None
+    answer: Had | None = None
     end: End = None
     note: str = ""
     accepted: asyncio.Event = field(default_factory=asyncio.Event)
@@ -127,7 +127,7 @@ class Tracker:
             tracked.note = why[:400]
             self.end(tracked, RequestState.REFUSED, None)
 
-    def answered(self, tracked: Tracked, answer: Answer) -> None:
+    def answered(self, tracked: Tracked, answer: Had) -> None:
         tracked.answer = answer
         if tracked.state not in ENDED:
             tracked.state = RequestState.ANSWERED

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -19,11 +20,13 @@ from daas_chain.deployment import Deployment
 from daas_gateway import errors, l1_errors
 from daas_gateway.ask import Ask, Place
 from daas_gateway.channel import ChannelPool
+from daas_gateway.config_fields import ConfigInvalid
 from daas_gateway.exchange import Exchange
 from daas_gateway.l1_answer import Answers, Fetch
 from daas_gateway.l1_chain import Chain
 from daas_gateway.l1_config import ChainConfig, WaitFor
 from daas_gateway.l1_follow import Followed, Following
+from daas_gateway.l1_get import Getter
 from daas_gateway.l1_join import Joiner
 from daas_gateway.l1_journal import Journal
 from daas_gateway.l1_payloads import Payloads
@@ -85,10 +88,12 @@ class ChainWay:
         exchange: Exchange,
         store: ReceiptStore,
         *,
+        database: Path,
+        key_file: Path,
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Raises ConfigInvalid's cousin DeploymentError, OSError, ArtifactsError."""
+        """Raises ConfigInvalid, DeploymentError, OSError, ArtifactsError."""
         self._config, self._place, self._pool = config, place, pool
         self._who = Who(user.address, token)
         self._now_ms, self._random = now_ms, random
@@ -102,6 +107,7 @@ class ChainWay:
             self.chain,
             user,
             token,
+            key_file,
             self._journal,
             self.view,
             Payloads(config.payloads).carry,
@@ -117,6 +123,7 @@ class ChainWay:
         )
         self.answers = Answers(fetch, exchange)
         self._following = Following(self.chain, self.answers, self._tracker, now_ms)
+        self.getter = Getter(self.chain, self.answers, self._tracker, database, user.address)
         self._tasks: set[asyncio.Task[object]] = set()
         self._grace_ms = UNKNOWN_GRACE_MS
 
@@ -290,13 +297,13 @@ class ChainWay:
 
 
 def check_place(deployment: Deployment, place: Place) -> None:
-    """Raises ValueError where the gateway is configured for another package, cluster or slot than the record's."""
+    """Raises ConfigInvalid where the gateway is configured for another package, cluster or slot than the record's."""
     for name, recorded, configured in (
         ("package_id", deployment.original, place.package_id),
         ("cluster_id", deployment.cluster, place.cluster_id),
         ("enclave_id", deployment.enclave or place.enclave_id, place.enclave_id),
     ):
         if recorded != configured:
-            raise ValueError(
+            raise ConfigInvalid(
                 f"configuration: {name} is 0x{configured.hex()}, the deployment record has 0x{recorded.hex()}"
             )

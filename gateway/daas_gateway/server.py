@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -26,6 +26,9 @@ from daas_protocol.transport.http1 import (
     Request,
     ServerConnection,
 )
+
+if TYPE_CHECKING:
+    from daas_gateway.l1_local import ContractEndpoints
 
 LIMITS: Final = Limits(allow_chunked=True, continue_bodies=True)
 MAX_CONNECTIONS: Final = 1024
@@ -75,6 +78,8 @@ class LocalServer:
         local: Mapping[bytes, LocalEndpoint],
         metrics: Metrics,
     ) -> None:
+        self.contract: ContractEndpoints | None = None
+        """Set before anything is served, where a contract is configured."""
         self._forwarder = forwarder
         self._credential = credential
         self._filter = request_filter
@@ -178,6 +183,9 @@ class LocalServer:
         client.send(problem.code, headers, problem.status())
 
     async def _serve_local(self, request: Request, client: ServerConnection) -> None:
+        if self.contract is not None and (answer := await self.contract.serve(request)) is not None:
+            client.send(answer[0], JSON_HEADERS, answer[1])
+            return
         endpoint = self._local.get(request.target)
         if endpoint is None or request.method != "GET":
             # /daas/v1 is the enclave's own: its attestation and sessions are asked for by the gateway, not through it.

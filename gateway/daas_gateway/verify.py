@@ -149,19 +149,18 @@ def check_unary(header: bytes | None, expected: Expected, status: int, body: byt
 
 
 def check_on_chain(
-    header: bytes | None,
+    raw: bytes,
     expected: Expected,
-    status: int,
-    body: bytes,
+    body: bytes | None,
     mailbox_seq: int | None,
     deliver: bool,
 ) -> Checked[Receipt]:
-    """As `check_unary`, for the answer to a request through the contract, which is judged at any age.
+    """As `check_unary`, for the signed message of a request through the contract, which is judged at any age.
 
-    `mailbox_seq` None: not known here (the digest alone then says whose answer it is); `deliver`: whether delivery on
-    chain was asked for. Raises subclasses of CheckFailed.
+    `body` None: the enclave no longer has it.     `mailbox_seq` None: not known here (the digest alone then says whose
+    answer it is); `deliver`: whether delivery on chain was asked for. Raises subclasses of CheckFailed.
     """
-    message, raw = _header(header, expected)
+    message = _signed(raw, expected, Intent.RECEIPT)
     receipt = _receipt(message)
     mailbox = receipt.mailbox
     if receipt.enclave_id != expected.enclave_id:
@@ -178,21 +177,11 @@ def check_on_chain(
         raise l1_errors.ReceiptMailboxWrong(mailbox_seq, mailbox.seq)
     if mailbox.delivery_digest is not None and not deliver:
         raise l1_errors.DeliveryDigestWrong("none: delivery was not asked for", mailbox.delivery_digest)
-    if receipt.status != status:
-        raise errors.ReceiptStatusWrong(receipt.status, status)
     if receipt.sequence >= SEQUENCE_LIMIT:
         raise errors.SequenceOutOfRange(f"below {SEQUENCE_LIMIT}", receipt.sequence)
-    _body(receipt, body)
+    if body is not None:
+        _body(receipt, body)
     return Checked(receipt, message, raw)
-
-
-def digest_of_receipt(header: bytes | None) -> bytes | None:
-    """Which request a header speaks of, None where it cannot be read: nothing is believed of it yet."""
-    try:
-        message = SignedMessage.decode(decode_base64((header or b"").decode("ascii"), MAX_HEADER_CHARACTERS))
-        return Receipt.from_bcs(message.payload).request_digest
-    except ValueError:
-        return None
 
 
 class StreamVerifier:

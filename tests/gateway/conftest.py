@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+import pytest_asyncio
 
 from daas_attestation.simulated import DevelopmentCa
 from daas_gateway import user_keys
@@ -18,6 +19,10 @@ from daas_protocol.grant import parse_grant
 from daas_protocol.transport.endpoint import Endpoint
 from support.enclave_double import ANCHOR, CLUSTER, ENCLAVE, PACKAGE, World
 from support.gateway_client import Client
+
+if TYPE_CHECKING:
+    from support.l1_double import Ground, Scene
+    from support.l1_users import Users
 
 TOKEN = bytes.fromhex("70" * 32)
 
@@ -86,3 +91,31 @@ async def start(config: GatewayConfig) -> AsyncIterator[StartGateway]:
 async def client(start: StartGateway) -> Client:
     _, made = await start()
     return made
+
+
+# ---- through the contract; the network's modules are imported by those tests alone
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def land(lasting: Path) -> AsyncIterator[Ground]:
+    """A served network with the contract published."""
+    from support.l1_double import ground
+
+    async with ground(lasting / "ca") as made:
+        yield made
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def scene(land: Ground, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+    """A cluster with a slot and the enclave double that is registered in it."""
+    async with land.scene(tmp_path_factory.mktemp("scene")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def users(land: Ground, lasting: Path, tmp_path: Path) -> AsyncIterator[Users]:
+    from support.l1_users import Users
+
+    made = Users(land, lasting, tmp_path)
+    yield made
+    await made.close()

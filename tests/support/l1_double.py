@@ -7,7 +7,6 @@ It reads the mailbox from the node and verifies nothing: it is what a gateway ta
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 import json
 import os
@@ -41,9 +40,10 @@ from daas_protocol.delivery import Delivery, seal_delivery
 from daas_protocol.hpke import HpkeError
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, leaf_hash, sign
 from daas_protocol.request_envelope import EnvelopeInfo, L1Plaintext, RequestKey
-from daas_protocol.transport.http1 import Header, ServerConnection
+from daas_protocol.stored_answer import StoredAnswer
+from daas_protocol.transport.http1 import ServerConnection
 
-from .enclave_double import ANCHOR, JSON, PCRS, Answer, EnclaveDouble, write_measurements
+from .enclave_double import ANCHOR, PCRS, Answer, EnclaveDouble, write_measurements
 from .move_world import built
 from .served_contract import SUI, Party, ServedContract, created, party, sha, wall_ms
 
@@ -85,13 +85,17 @@ class Answered:
 
 @dataclass
 class Lies:
-    """What is changed on the way. `silent`: nothing is answered or settled; `lose`: settled, the body is gone."""
+    """What is changed on the way. `silent`: nothing is answered or settled."""
 
     receipt: Callable[[Receipt], Receipt] = lambda receipt: receipt
     body: Callable[[bytes], bytes] = lambda body: body
     silent: bool = False
     unsettled: bool = False
     lose: bool = False
+    """Settled, and the body is gone."""
+    forget: bool = False
+    """Only the receipt is left."""
+    stored: Callable[[bytes], bytes] = lambda stored: stored
     settle_as: Callable[[Receipt], Receipt] = lambda receipt: receipt
 
 
@@ -241,8 +245,6 @@ class Scene:
         self.sign(event, status, body, delivery)
         if not self.lies.unsettled:
             await self.settle(event.request_id, delivery)
-        if self.lies.lose:
-            del self.answers[event.request_id]
 
     def sign(self, event: K8sAPIRequest, status: int, body: bytes, delivery: bytes = b"") -> None:
         mailbox = MailboxRef(
@@ -283,19 +285,16 @@ class Scene:
         with suppress(TimeoutError):
             async with asyncio.timeout(float(wait)):
                 await held.wait()
-        found = self.answers.get(request_id)
+                if self.lies.lose:
+                    await asyncio.sleep(0.1)
+        found = None if self.lies.lose else self.answers.get(request_id)
         if found is None or found.requester != requester:
             self.double.answers[path_of(target)] = not_there()
             return False
-        content_digest = b"sha-256=:%b:" % base64.b64encode(hashlib.sha256(found.body).digest())
-        headers: list[Header] = [
-            JSON,
-            (b"content-digest", content_digest),
-            (b"daas-receipt", base64.b64encode(found.message)),
-            (b"retry-after", b"1"),
-        ]
-        connection.send(found.status, headers, found.body)
-        return True
+        body = None if self.lies.forget else found.body
+        stored = StoredAnswer(found.message, "application/json", ('299 - "mind this"',), body)
+        self.double.answers[path_of(target)] = Answer(self.lies.stored(stored.to_bcs()), 200)
+        return False
 
 
 def path_of(target: str) -> str:
