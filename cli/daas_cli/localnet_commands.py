@@ -80,7 +80,7 @@ def run(
     """Run a network in the foreground until Ctrl-C; its log goes to standard error.
 
     Prints, once both ports are open, where it is and the anchor that a light client of it begins with (with --json as
-    one document). Point pysui or `sui client` at the gRPC port; get coins with [bold]daas localnet faucet[/].
+    one document). Point pysui at the gRPC port; get coins with [bold]daas localnet faucet[/].
     """
     anchor = _anchor(nitro_root)
     # Here, because gRPC and the virtual machine take half a second that no other command should wait for.

@@ -96,13 +96,13 @@ async def test_a_dropped_subscriber_hears_why(node: StubNode, network: Network) 
 
 async def test_a_follower_that_is_dropped_comes_back(node: StubNode, network: Network) -> None:
     await producing(node, 2, 0)
-    following = asyncio.create_task(numbers(network, 0, 6))
-    for status in (Status.RESOURCE_EXHAUSTED, Status.UNAVAILABLE):
+    following = asyncio.create_task(numbers(network, 0, 8))
+    for status in (Status.RESOURCE_EXHAUSTED, Status.UNAVAILABLE, Status.ABORTED):
         await until(lambda: node.subscribers)
         queues, node.subscribers = node.subscribers, []
         await producing(node, 2, 0)
         queues[0].put_nowait(GRPCError(status, "too slow"))
-    assert await following == list(range(6))
+    assert await following == list(range(8))
 
 
 async def test_what_existed_before_comes_first(node: StubNode, network: Network) -> None:

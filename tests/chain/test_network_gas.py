@@ -305,6 +305,14 @@ async def test_a_refusal_after_a_doubt_is_a_doubt(node: StubNode, sender: Submit
     assert sender.coins.count() == 0
 
 
+async def test_a_node_that_gave_up_may_have_passed_the_transaction_on(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+    node.faults["ExecuteTransaction"] = [failing(Status.ABORTED), failing(Status.INVALID_ARGUMENT)]
+    with pytest.raises(errors.OutcomeUnknownError):
+        await sender.submit(call(), BUDGET)
+    assert sender.coins.count() == 0
+
+
 async def test_a_coin_that_was_refused_is_read_before_it_pays_again(node: StubNode, sender: Submitter) -> None:
     coins(node, 1)
     await sender.submit(call(), BUDGET)

@@ -16,7 +16,7 @@ from daas_localnet.vm.execution import Execution
 from daas_localnet.vm.limits import VECTOR_LENGTH_MAX
 from daas_localnet.vm.machine import Machine
 from daas_localnet.vm.meter import PACKAGE_WORK_MAX, Meter
-from daas_localnet.vm.natives.crypto import load_nitro_attestation
+from daas_localnet.vm.natives.crypto import load_nitro_attestation, sui_keccak256
 from daas_localnet.vm.natives.std import index_of, to_bytes
 from daas_localnet.vm.opcodes import Op
 from daas_localnet.vm.runtime import ExtensionContext, MemoryRuntime, TransactionContext
@@ -78,6 +78,12 @@ def test_a_search_place_by_place_is_paid_for(length: int, part: int) -> None:
     run = execution()
     index_of(run, (), bytearray(b"a" * length), bytearray(b"a" * (part - 3) + b"baa"))
     assert BUDGET - run.left > length * part // 4_096
+
+
+def test_the_slow_hash_is_paid_for_by_the_byte() -> None:
+    run = execution()
+    sui_keccak256(run, (), bytearray(13_600))
+    assert BUDGET - run.left > 4 * 13_600
 
 
 def test_a_document_that_is_none_is_paid_for_by_the_byte() -> None:

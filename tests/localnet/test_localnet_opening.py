@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,6 +85,24 @@ def test_a_folder_in_use_a_damaged_one_and_other_settings_are_refused_and_left_a
     with pytest.raises(FolderError, match="a ledger in"):
         opened(Options(tmp_path / "bad"))
     assert (tmp_path / "bad" / LEDGER).read_bytes().startswith(b"no database")
+
+
+def test_every_line_of_the_log_is_json_those_of_libraries_too() -> None:
+    code = """if True:
+        import logging
+        from daas_localnet import service
+        service.configure_logs()
+        service.log.info("ours", port=1)
+        try:
+            1 / 0
+        except ZeroDivisionError:
+            logging.getLogger("theirs").exception("%s failed", "a call")
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ours, theirs = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (ours["event"], ours["port"], ours["level"]) == ("ours", 1, "info")
+    assert (theirs["event"], theirs["level"]) == ("a call failed", "error")
+    assert "ZeroDivisionError" in theirs["exception"]
 
 
 @pytest.mark.e2e

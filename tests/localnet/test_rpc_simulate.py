@@ -3,6 +3,7 @@ off it shows what commands return."""
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -203,3 +204,18 @@ async def test_a_mask_of_a_simulation_goes_into_its_parts() -> None:
         assert (found.transaction.transaction, found.transaction.effects.bcs, found.command_outputs) == (None, None, [])
         with pytest.raises(Exception, match="read_mask"):
             await simulate(world, transaction, read_mask=mask("effects"))
+
+
+async def test_many_inputs_and_many_arguments_take_the_time_of_their_sum() -> None:
+    kind = v2.ArgumentArgumentKind.INPUT
+    call = v2.MoveCall(package="0x2", module="clock", function="timestamp_ms")
+    call.arguments = [v2.Argument(kind=kind, input=60_000)] * 6_000
+    block = v2.ProgrammableTransaction(inputs=[v2.Input(object_id="0x6")] * 6_000)
+    block.commands = [v2.Command(move_call=call)]
+    transaction = v2.Transaction(kind=v2.TransactionKind(programmable_transaction=block), sender="0x1")
+    async with served() as world:
+        began = time.process_time()
+        failed = await world.raw.fails(SIMULATE, v2.SimulateTransactionRequest(transaction=transaction))
+        assert failed.status is Status.INVALID_ARGUMENT
+        assert "at most 2048" in str(failed.message)
+        assert time.process_time() - began < 5

@@ -346,13 +346,15 @@ def _by_status(status: Status, text: str, sent: bool) -> NetworkError:
     match status:
         case Status.NOT_FOUND:
             return NotFoundError(text)
-        case Status.INVALID_ARGUMENT | Status.OUT_OF_RANGE | Status.FAILED_PRECONDITION | Status.ABORTED:
+        case Status.INVALID_ARGUMENT | Status.OUT_OF_RANGE | Status.FAILED_PRECONDITION:
             return InvalidRequestError(text)
         case Status.UNIMPLEMENTED:
             return UnimplementedError(text)
         case Status.RESOURCE_EXHAUSTED:
             return ExhaustedError(text, sent)
-        case Status.UNAVAILABLE:
+        case Status.UNAVAILABLE | Status.ABORTED:
+            # Aborted: the node has given up, for now. Of a transaction that does not say that nobody has it, and a
+            # subscriber that was too slow subscribes again.
             return UnreachableError(text, sent)
         case Status.DEADLINE_EXCEEDED | Status.CANCELLED:
             return TimedOutError(text, sent)

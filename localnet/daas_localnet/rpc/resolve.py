@@ -49,7 +49,11 @@ class Resolver:
         self._store = store
         self._packages = packages
         self._price = price
-        self._commands: tuple[tx.Command, ...] = ()
+        self._passed: dict[int, list[tuple[tx.MoveCall, int]]] = {}
+        """Where functions take each input: call and position. Found once: a client may name thousands of each."""
+        self._changed: set[int] = set()
+        """Inputs that other commands change."""
+        self._signatures: dict[tuple[bytes, str, str], tuple[Module, tuple[Token, ...]]] = {}
 
     def transaction(self, message: v2.Transaction) -> Resolved:
         """Raises RpcError."""
@@ -59,10 +63,11 @@ class Resolver:
         block = None if message.kind is None else message.kind.programmable_transaction
         if block is None:
             raise missing("transaction.kind.programmable_transaction")
-        self._commands = tuple(reading.command(one, index) for index, one in enumerate(block.commands))
+        commands = tuple(reading.command(one, index) for index, one in enumerate(block.commands))
+        self._find_uses(commands)
         inputs = tuple(self._input(one, index) for index, one in enumerate(block.inputs))
         gas, given = self._gas(message.gas_payment, sender)
-        kind = tx.Programmable(inputs, self._commands)
+        kind = tx.Programmable(inputs, commands)
         data = tx.TransactionData(kind, sender, gas, reading.expiration(message.expiration))
         return Resolved(reading.complete(data), given)
 
@@ -135,31 +140,42 @@ class Resolver:
         return tx.SharedInput(found.object_id, found.owner.initial_version, how)
 
     def _is_written(self, index: int) -> bool:
-        wanted = tx.InputArgument(index)
-        for one in self._commands:
-            match one:
-                case tx.SplitCoins(coin) if coin == wanted:
-                    return True
-                case tx.MergeCoins(coin, others) if coin == wanted or wanted in others:
-                    return True
-                case tx.MakeMoveVec(_, elements) if wanted in elements:
-                    return True
+        if index in self._changed:
+            return True
         by_value = (Kind.DATATYPE, Kind.DATATYPE_INSTANCE)
         return any(token.kind in (Kind.MUTABLE_REFERENCE, *by_value) for _, token in self._parameters(index))
 
     def _parameters(self, index: int) -> Iterator[tuple[Module, Token]]:
         """The types of the parameters that an input is given to, and the modules that they are spelt in."""
-        wanted = tx.InputArgument(index)
-        for one in self._commands:
-            if isinstance(one, tx.MoveCall) and wanted in one.arguments:
-                module, parameters = self._signature(one)
-                for position, argument in enumerate(one.arguments):
-                    if argument == wanted:
-                        if position >= len(parameters):
-                            raise refused("invalid input parameter")
-                        yield module, parameters[position]
+        for call, position in self._passed.get(index, ()):
+            module, parameters = self._signature(call)
+            if position >= len(parameters):
+                raise refused("invalid input parameter")
+            yield module, parameters[position]
+
+    def _find_uses(self, commands: tuple[tx.Command, ...]) -> None:
+        for one in commands:
+            changed: tuple[tx.Argument, ...] = ()
+            match one:
+                case tx.MoveCall(arguments=arguments):
+                    for position, argument in enumerate(arguments):
+                        if isinstance(argument, tx.InputArgument):
+                            self._passed.setdefault(argument.index, []).append((one, position))
+                case tx.SplitCoins(coin):
+                    changed = (coin,)
+                case tx.MergeCoins(coin, others):
+                    changed = (coin, *others)
+                case tx.MakeMoveVec(_, elements):
+                    changed = elements
+            self._changed.update(each.index for each in changed if isinstance(each, tx.InputArgument))
 
     def _signature(self, call: tx.MoveCall) -> tuple[Module, tuple[Token, ...]]:
+        key = (call.package, call.module, call.function)
+        if key not in self._signatures:
+            self._signatures[key] = self._look_up(call)
+        return self._signatures[key]
+
+    def _look_up(self, call: tx.MoveCall) -> tuple[Module, tuple[Token, ...]]:
         package = self._packages.get(call.package)
         if package is None:
             raise not_found(f"Object {texts.hexadecimal(call.package)} not found")

@@ -29,7 +29,6 @@ IDLE_INTERVAL_S = 1.0
 CLOSE_SECONDS = 2.0
 """For calls that run to end by themselves."""
 _CLOSE_STEP = 0.01
-log = logging.getLogger(__name__)
 
 
 def wall_clock_ms() -> int:

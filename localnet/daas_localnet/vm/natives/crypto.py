@@ -24,7 +24,7 @@ from daas_protocol.ed25519 import KEY_BYTES, FastVerifyKey
 from .keccak import keccak256
 from .registry import native
 
-_HASH, _KECCAK_PER_BYTE, _ED25519 = 10, 1, 600
+_HASH, _KECCAK_PER_BYTE, _ED25519 = 10, 4, 600
 _NITRO_PARSE, _NITRO_PER_BYTE, _NITRO_CERTIFICATE = 1_000, 1, 5_000
 """Units, so that a unit stays within a few hundred nanoseconds of the host's time."""
 Types = tuple[Type, ...]
