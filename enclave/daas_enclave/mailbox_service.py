@@ -246,7 +246,7 @@ class Mailbox:
         return [requests[seq] for seq in sorted(requests) if seq not in under_way]
 
     async def _without_api_server(self, verified: Verified) -> None:
-        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator's stake."""
+        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator stake."""
         staleness_ms, now_ms = self.limits().staleness_ms, self._parts.clock.now_ms()
         round_ = order.Round(verified.checkpoint, verified.timestamp_ms, ())
         for request in self._unanswered(verified)[: order.ROUND_SIZE * SIDE_BY_SIDE]:
