@@ -101,8 +101,8 @@ class Outbox:
     def add(self, one: Statement) -> int | None:
         """Its number, None when it is here already."""
         cursor = self._sql.execute(
-            "INSERT OR IGNORE INTO statements(digest, kind, seqs, request_ids, deliveries, message, signature, closes_ms)"
-            " VALUES(?,?,?,?,?,?,?,?)",
+            "INSERT OR IGNORE INTO statements"
+            "(digest, kind, seqs, request_ids, deliveries, message, signature, closes_ms) VALUES(?,?,?,?,?,?,?,?)",
             (
                 one.digest,
                 int(one.kind),

@@ -25,7 +25,7 @@ class RelayStats:
     """To the enclave's chain port."""
     enclave_checkpoint: int | None = None
     enclave_epoch: int | None = None
-    queue: dict[str, int] = field(default_factory=dict)
+    queue: dict[str, int] = field(default_factory=lambda: {"settle": 0, "drain": 0, "attest": 0})
     """What waits, by kind."""
     queue_bytes: int = 0
     payloads: int = 0
