@@ -100,7 +100,7 @@ class ChainWay:
         deployment = Deployment.load(config.deployment)
         check_place(deployment, place)
         self.chain = Chain(deployment, place.enclave_id, config.ca_file)
-        self._journal = Journal(config.journal)
+        self._journal, self._store = Journal(config.journal), store
         self._cached: tuple[float, SlotView] | None = None
         self._tracker = Tracker(store.put, self._on_accepted, self._on_finished)
         self._submission = Submission(
@@ -290,8 +290,10 @@ class ChainWay:
 
     def _on_finished(self, transaction: bytes) -> None:
         def remove() -> None:
-            with suppress(OSError):
-                self._journal.remove(transaction)
+            # The ends first: a run that is killed in between reads them from the chain again.
+            if self._store.flush():
+                with suppress(OSError):
+                    self._journal.remove(transaction)
 
         self._spawn(asyncio.to_thread(remove))
 

@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import hashlib
 import os
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from daas_chain.sui.builder import GAS, Builder
 from daas_chain.values import OffChain
 from daas_gateway import l1_request, l1_submit
 from daas_gateway.receipts import get_request, list_requests
+from daas_host.relay_payload_port import PayloadPort
+from daas_host.relay_payloads import PayloadsFull
 from daas_protocol.transport.endpoint import Endpoint
 from support.gateway_client import Reply
 from support.l1_double import QUICK, Ground, Lies, Scene
@@ -221,26 +224,33 @@ async def test_what_is_too_large_for_a_transaction_needs_a_host_that_carries_it(
     told(reply, "PayloadNotCarried", "payloads")
     nobody = await users(scene, payloads=Endpoint.parse(f"unix:{tmp_path}/nobody"))
     told(await nobody.create("large", 130_000), "PayloadNotTaken", "daas logs host")
-    carried: dict[str, bytes] = {}
+    carried: dict[bytes, bytes] = {}
+    full = False
 
-    async def port(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode()
-        length = int(head.lower().partition("content-length: ")[2].split()[0])
-        carried[head.split()[1]] = await reader.readexactly(length)
-        writer.write(b"HTTP/1.1 201 Created\r\nContent-Length: 0\r\n\r\n")
-        writer.close()
+    async def put(digest: bytes, data: bytes) -> bool:
+        if full:
+            raise PayloadsFull(len(data), 0)
+        carried[digest] = data
+        return True
 
-    server = await asyncio.start_unix_server(port, tmp_path / "payloads")
-    user = await users(scene, payloads=Endpoint.parse(f"unix:{tmp_path}/payloads"), deadline_seconds=60)
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = PayloadPort(put)
+    await port.start(listener)
+    user = await users(
+        scene, payloads=Endpoint.parse(f"tcp:127.0.0.1:{listener.getsockname()[1]}"), deadline_seconds=60
+    )
+    full = True
+    told(await user.create("large", 130_000), "PayloadNotTaken", "507")
+    full = False
     waiting = asyncio.create_task(user.create("large", 130_000))
     await until(lambda: any(one.state == "accepted" for one in list_requests(user.config.receipts_db)))
-    (path, data), *_ = carried.items()
-    assert path == f"/daas/v1/payloads/{hashlib.sha256(data).hexdigest()}"
+    ((digest, data),) = carried.items()
+    assert digest == hashlib.sha256(data).digest()
     events = (await scene.network.transaction(list_requests(user.config.receipts_db)[0].transaction_digest)).events
-    payload = OffChain(hashlib.sha256(data).digest(), len(data))
+    payload = OffChain(digest, len(data))
     assert any(payload.encode() in one.contents for one in events)
     waiting.cancel()
-    server.close()
+    await port.close()
 
 
 @pytest.mark.e2e
