@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ from daas_gateway.store_requests import COLUMNS as REQUEST_COLUMNS
 from daas_gateway.store_requests import KeptRequest
 
 MAX_LIST: Final = 10_000
+OPEN_TRIES: Final = 3
+OPEN_PAUSE_SECONDS: Final = 0.1
 
 _COLUMNS = (
     "kept_at_ms, boot_id, sequence, intent, timestamp_ms, method, target, status, request_digest, body_digest,"
@@ -65,13 +68,25 @@ class Evidence:
 
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    database = open_store(path, read_only=True)
+    database = _opened(path)
     try:
         yield database
     except sqlite3.DatabaseError as problem:
         raise StoreUnusable(f"{path} cannot be read: {problem}") from None
     finally:
         database.close()
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """A reader that comes while the writer makes or removes the files beside the database may be refused once."""
+    for tries_left in range(OPEN_TRIES - 1, -1, -1):
+        try:
+            return open_store(path, read_only=True)
+        except sqlite3.OperationalError as problem:
+            if not tries_left:
+                raise StoreUnusable(f"{path} cannot be opened: {problem}") from None
+            time.sleep(OPEN_PAUSE_SECONDS)
+    raise AssertionError
 
 
 def list_receipts(
