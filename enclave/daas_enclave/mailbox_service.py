@@ -341,7 +341,9 @@ class Mailbox:
         on_chain = frozenset(one.key for one in slot.request_keys)
         longest_ms = params.max_deadline_ms + params.settlement_grace_ms
         try:
-            await asyncio.to_thread(self._parts.keys.tick, now_ms, on_chain, longest_ms)
+            # Only the disk is waited for elsewhere: whoever opens an envelope goes through the same list.
+            if self._parts.keys.turn(now_ms, on_chain, longest_ms):
+                await asyncio.to_thread(self._parts.keys.save)
         except OSError as error:
             _log.warning("request_keys_not_saved", error=error.strerror)
 
