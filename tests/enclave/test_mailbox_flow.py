@@ -769,3 +769,17 @@ def test_what_this_boot_has_sent_it_never_sends_again(tmp_path: Path, monkeypatc
         assert world.executed(b"once") == 1
 
     running(test)(tmp_path)
+
+
+@running
+async def test_a_mailbox_that_can_send_nothing_more_ends_the_boot(world: World) -> None:
+    def broken(message: Any) -> bool:
+        raise ValueError("no message")
+
+    boot = world.boot()
+    boot.port.send = broken  # type: ignore[method-assign]
+    world.chain.submit()
+    boot.start()
+    assert boot.task is not None
+    with pytest.raises(ValueError, match="no message"):
+        await asyncio.wait_for(boot.task, 20)
