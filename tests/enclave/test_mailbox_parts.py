@@ -291,6 +291,12 @@ def sealed_to(public: bytes) -> tuple[Any, bytes]:
     return envelope_info(SLOT, request), request.payload.ciphertext  # type: ignore[union-attr]
 
 
+def tick(keys: RequestKeys, now_ms: int, on_chain: list[bytes], longest_ms: int) -> None:
+    """As the mailbox does."""
+    if keys.turn(now_ms, on_chain, longest_ms):
+        keys.save()
+
+
 def test_keys_outlive_a_boot_sealed_for_the_slot_alone(tmp_path: Path) -> None:
     first = RequestKeys(os.urandom, store(tmp_path))
     info, ciphertext = sealed_to(first.public_bytes)
@@ -329,32 +335,32 @@ def test_keys_rotate_weekly_and_are_erased_after_the_longest_deadline(tmp_path: 
     first = keys.public_bytes
     info, ciphertext = sealed_to(first)
     now = START_MS
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     now += ROTATE_MS - 1
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     assert keys.public_bytes == first
     now += 1
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     second = keys.public_bytes
     assert second != first
     assert keys.publics() == (second, first)
     # No third one before the contract has the second.
-    keys.tick(now + 2 * ROTATE_MS, [first], longest)
+    tick(keys, now + 2 * ROTATE_MS, [first], longest)
     assert keys.public_bytes == second
-    keys.tick(now, [first, second], longest)
+    tick(keys, now, [first, second], longest)
     now += ROTATE_MS
-    keys.tick(now, [first, second], longest)
+    tick(keys, now, [first, second], longest)
     third = keys.public_bytes
     # The contract keeps two: with the third the first takes no more requests.
     keys = RequestKeys(os.urandom, store(tmp_path))
     assert keys.publics() == (third, second, first)
-    keys.tick(now, [second, third], longest)
+    tick(keys, now, [second, third], longest)
     assert keys.publics() == (third, second)
     assert keys.open(info, ciphertext).method == "POST"
     gone = keys._held[0].key
-    keys.tick(now + longest - 1, [second, third], longest)
+    tick(keys, now + longest - 1, [second, third], longest)
     assert keys.open(info, ciphertext).method == "POST"
-    keys.tick(now + longest, [second, third], longest)
+    tick(keys, now + longest, [second, third], longest)
     with pytest.raises(NotOpened):
         keys.open(info, ciphertext)
     with pytest.raises(KeyErased):
@@ -365,12 +371,12 @@ def test_keys_rotate_weekly_and_are_erased_after_the_longest_deadline(tmp_path: 
 def test_a_key_that_the_contract_takes_again_is_kept(tmp_path: Path) -> None:
     keys = RequestKeys(os.urandom)
     only = keys.public_bytes
-    keys.tick(START_MS, [only], 1000)
+    tick(keys, START_MS, [only], 1000)
     # Two boots of another image have registered their own in between.
-    keys.tick(START_MS + 1, [], 1000)
-    keys.tick(START_MS + 5000, [], 1000)
+    tick(keys, START_MS + 1, [], 1000)
+    tick(keys, START_MS + 5000, [], 1000)
     assert keys.public_bytes == only
-    keys.tick(START_MS + 6000, [only], 1000)
+    tick(keys, START_MS + 6000, [only], 1000)
     assert keys.publics() == (only,)
 
 
@@ -380,9 +386,9 @@ def test_what_could_not_be_saved_is_saved_the_next_time(tmp_path: Path) -> None:
     path.unlink()
     keys._store._path = tmp_path / "none" / "request-keys.bin"  # type: ignore[union-attr]
     with pytest.raises(OSError):
-        keys.tick(START_MS, [keys.public_bytes], 1000)
+        tick(keys, START_MS, [keys.public_bytes], 1000)
     keys._store._path = path  # type: ignore[union-attr]
-    keys.tick(START_MS + 1, [keys.public_bytes], 1000)
+    tick(keys, START_MS + 1, [keys.public_bytes], 1000)
     assert RequestKeys(os.urandom, store(tmp_path)).public_bytes == keys.public_bytes
 
 
