@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import structlog
@@ -31,7 +31,6 @@ AFTER_END_TRIES: Final = 3
 AFTER_END_SECONDS: Final = 2.0
 CLOSED_MARGIN_MS: Final = 20_000
 """After a request can be expired: time to expire it, and to see that."""
-RECENT: Final = 1_000
 _FATAL: Final = (errors.CheckFailed, errors.AttestationRejected, errors.SessionRefused, errors.StoreUnavailable)
 
 log = structlog.get_logger("daas.gateway")
@@ -48,20 +47,13 @@ class Followed:
 
 
 class Following:
-    """`recent` remembers those that have ended while their client is still being served."""
+    """For every accepted request, whether or not its client still waits."""
 
     def __init__(self, chain: Chain, answers: Answers, tracker: Tracker, now_ms: Callable[[], int]) -> None:
         self._chain, self._answers, self._tracker, self._now_ms = chain, answers, tracker, now_ms
-        self._recent: dict[bytes, Tracked] = {}
-
-    def recent(self, request_id: bytes) -> Tracked | None:
-        return self._recent.get(request_id)
 
     async def follow(self, tracked: Tracked) -> Followed:
         """Raises GatewayError."""
-        while len(self._recent) >= RECENT:
-            self._recent.pop(next(iter(self._recent)))
-        self._recent[tracked.request_id] = tracked
         pause = FIRST_PAUSE_SECONDS
         tries = 0
         while True:
@@ -111,7 +103,7 @@ class Following:
 
     async def _had(self, tracked: Tracked, had: Had) -> Followed:
         """Raises AnswerLost where only the receipt is left, and nothing was delivered on chain."""
-        self._tracker.answered(tracked, had)
+        self._tracker.answered(tracked, replace(had, body=None))
         if isinstance(tracked.end, OutcomeSettled):
             compare(had, tracked.end)
         if had.body is not None:

@@ -6,7 +6,7 @@ Invariant: an answer that is shown was verified as any other; what comes from th
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +83,7 @@ class Getter:
                     compare(answer, record)
                 tracked = self._tracker.get(request_id)
                 if tracked is not None:
-                    self._tracker.answered(tracked, answer)
+                    self._tracker.answered(tracked, replace(answer, body=None))
                 return Found(request_id, row, record, answer, None)
         except errors.GatewayError as failed:
             return Found(request_id, row, record, None, failed)

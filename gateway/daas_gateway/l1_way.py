@@ -8,8 +8,8 @@ answer is handed on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -102,6 +102,8 @@ class ChainWay:
         self.chain = Chain(deployment, place.enclave_id, config.ca_file)
         self._journal, self._store = Journal(config.journal), store
         self._cached: tuple[float, SlotView] | None = None
+        self._reading = asyncio.Lock()
+        self._awaited: dict[bytes, Tracked | None] = {}
         self._tracker = Tracker(store.put, self._on_accepted, self._on_finished)
         self._submission = Submission(
             self.chain,
@@ -166,7 +168,12 @@ class ChainWay:
         if not fresh and self._cached is not None and now - self._cached[0] < VIEW_SECONDS:
             with suppress(l1_errors.ChainRefusal, l1_errors.ChainMismatch):
                 return await self._compared(self._cached[1], attest=False)
-        view = await self._read()
+        async with self._reading:
+            # Whoever waited for another's reading needs none of its own.
+            if self._cached is None or fresh or self._cached[0] < now:
+                await self._read()
+            assert self._cached is not None
+            view = self._cached[1]
         try:
             return await self._compared(view, attest=False)
         except (l1_errors.EnclaveSuperseded, l1_errors.RequestKeyMismatch):
@@ -223,8 +230,9 @@ class ChainWay:
     async def serve(self, asked: Ask, words: CommandWords) -> Reply:
         """One request, to its answer. Raises GatewayError."""
         prepared = await self._prepared(asked, words)
-        await self._joiner.submit([prepared])
-        return await self._reply(prepared)
+        with self._awaiting([prepared]):
+            await self._joiner.submit([prepared])
+            return await self._reply(prepared)
 
     async def apply_batch(self, asks: Sequence[Ask]) -> list[BatchResult]:
         """All accepted in one transaction, in this order, or none: then the named error of the first is raised."""
@@ -236,8 +244,20 @@ class ChainWay:
             prepared.append(await self._prepared(asked, words))
         if not prepared:
             return []
-        await self._joiner.submit(prepared, whole=True)
-        return await asyncio.gather(*map(self._result, prepared))
+        with self._awaiting(prepared):
+            await self._joiner.submit(prepared, whole=True)
+            return await asyncio.gather(*map(self._result, prepared))
+
+    @contextmanager
+    def _awaiting(self, prepared: Sequence[Prepared]) -> Iterator[None]:
+        """Their clients wait: what is tracked of them stays at hand, even when it has ended before they look."""
+        ids = [one.request_id for one in prepared]
+        self._awaited.update(dict.fromkeys(ids))
+        try:
+            yield
+        finally:
+            for request_id in ids:
+                self._awaited.pop(request_id, None)
 
     async def _result(self, prepared: Prepared) -> BatchResult:
         try:
@@ -246,7 +266,7 @@ class ChainWay:
             return BatchResult(prepared.request_id, None, problem)
 
     async def _reply(self, prepared: Prepared) -> Reply:
-        tracked = self._tracker.get(prepared.request_id) or self._following.recent(prepared.request_id)
+        tracked = self._awaited.get(prepared.request_id)
         if tracked is None or tracked.following is None:
             raise l1_errors.OutcomeOpen(prepared.request_id, "the request was accepted, but is not followed")
         followed = await asyncio.shield(tracked.following)
@@ -278,6 +298,8 @@ class ChainWay:
     # ---- what the parts report
 
     def _on_accepted(self, tracked: Tracked) -> None:
+        if tracked.request_id in self._awaited:
+            self._awaited[tracked.request_id] = tracked
         tracked.following = asyncio.create_task(self._following.follow(tracked))
         tracked.following.add_done_callback(self._followed)
         self._tasks.add(tracked.following)

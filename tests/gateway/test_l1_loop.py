@@ -64,6 +64,7 @@ async def test_reads_go_straight_to_the_enclave(scene: Scene, users: Users) -> N
     assert len(scene.executed) == executed
 
 
+@pytest.mark.e2e
 async def test_what_several_clients_have_pending_is_one_transaction(scene: Scene, users: Users) -> None:
     user = await users(scene, join_ms=150)
     await user.create("before")
@@ -90,6 +91,7 @@ async def test_one_bad_request_does_not_sink_those_that_share_its_transaction(sc
     assert len({one.transaction for one in scene.executed if one.event.request_id in ids}) == 1
 
 
+@pytest.mark.e2e
 async def test_a_folder_is_accepted_whole_or_not_at_all(scene: Scene, users: Users) -> None:
     user = await users(scene, grants=["configmaps:*"])
 
@@ -124,6 +126,7 @@ async def test_a_folder_is_accepted_whole_or_not_at_all(scene: Scene, users: Use
     assert len(scene.executed) == executed
 
 
+@pytest.mark.e2e
 async def test_a_client_may_wait_for_the_settlement_and_choose_priority(scene: Scene, users: Users) -> None:
     user = await users(scene)
     reply = await user.create("slow", **{"Daas-Wait": "settled", "Daas-Priority": "9"})
@@ -135,6 +138,7 @@ async def test_a_client_may_wait_for_the_settlement_and_choose_priority(scene: S
     assert (await user.create("x", **{"Daas-Wait": "never"})).reason == "WishInvalid"
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("name", "reason"),
     [
@@ -172,12 +176,14 @@ async def test_an_answer_that_is_not_the_enclaves_answer_to_this_request_is_with
     assert b"false" not in reply.body
 
 
+@pytest.mark.e2e
 async def test_a_stored_answer_of_another_form_is_withheld(scene: Scene, users: Users) -> None:
     user = await users(scene)
     scene.lies.stored = lambda stored: stored + b"x"
     assert (await user.create("long")).reason == "StoredAnswerMalformed"
 
 
+@pytest.mark.e2e
 async def test_where_only_the_receipt_is_left_the_outcome_is_told(scene: Scene, users: Users) -> None:
     user = await users(scene)
     scene.lies.forget = True
@@ -186,6 +192,7 @@ async def test_where_only_the_receipt_is_left_the_outcome_is_told(scene: Scene, 
     assert "status 201" in reply.json()["message"]
 
 
+@pytest.mark.e2e
 async def test_two_contents_under_one_sequence_are_found_and_kept(scene: Scene, users: Users) -> None:
     user = await users(scene)
     assert (await user.create("good")).status == 201
@@ -195,6 +202,7 @@ async def test_two_contents_under_one_sequence_are_found_and_kept(scene: Scene, 
     await until(lambda: list_evidence(user.config.receipts_db))
 
 
+@pytest.mark.e2e
 async def test_a_settlement_that_says_something_else_than_the_receipt_is_told(scene: Scene, users: Users) -> None:
     user = await users(scene)
     scene.lies.settle_as = lambda one: replace(one, status=409)
@@ -203,6 +211,7 @@ async def test_a_settlement_that_says_something_else_than_the_receipt_is_told(sc
     assert "409" in reply.json()["message"]
 
 
+@pytest.mark.e2e
 async def test_an_answer_that_was_lost_comes_from_the_chain_where_delivery_was_asked_for(
     scene: Scene, users: Users
 ) -> None:
@@ -217,6 +226,7 @@ async def test_an_answer_that_was_lost_comes_from_the_chain_where_delivery_was_a
     assert json.loads(delivered.json()["body"])["metadata"]["name"] == "kept"
 
 
+@pytest.mark.e2e
 async def test_a_request_is_had_by_its_id(scene: Scene, users: Users) -> None:
     user, other = await users(scene), await users(scene)
     reply = await user.create("again", **{"Daas-Wait": "settled"})

@@ -28,7 +28,7 @@ from support.l1_double import QUICK, Ground, Lies, Scene
 from support.l1_users import CREATE, User, Users, body_of, until
 from support.served_contract import SUI
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
 
 
 @pytest.fixture(autouse=True)
@@ -66,14 +66,12 @@ async def test_there_is_no_such_token(scene: Scene, users: Users) -> None:
     await refused(await users(scene, admitted=False), scene, "TokenMissing", "daas token issue")
 
 
-@pytest.mark.e2e
 async def test_the_token_is_somebody_elses(scene: Scene, users: Users) -> None:
     owner = await users(scene)
     thief = await users(scene, admitted=False, changes={"token": owner.party.token})
     await refused(thief, scene, "TokenNotYours", "0x")
 
 
-@pytest.mark.e2e
 async def test_the_token_was_revoked(scene: Scene, users: Users) -> None:
     user = await users(scene)
     token = user.party.token
@@ -81,7 +79,6 @@ async def test_the_token_was_revoked(scene: Scene, users: Users) -> None:
     await refused(user, scene, "TokenRevoked", "daas token issue")
 
 
-@pytest.mark.e2e
 async def test_the_token_has_expired(scene: Scene, users: Users) -> None:
     user = await users(scene, seconds=1.5)
     await asyncio.sleep(1.6)
@@ -93,7 +90,6 @@ async def test_no_grant_covers_it(scene: Scene, users: Users) -> None:
     await refused(user, scene, "PermissionMissing", "grant")
 
 
-@pytest.mark.e2e
 async def test_the_stake_is_missing_or_unbonding(scene: Scene, users: Users) -> None:
     await refused(await users(scene, stake=0), scene, "StakeTooLow", "daas stake deposit")
     user = await users(scene)
@@ -114,7 +110,6 @@ async def test_the_fee_is_too_low(scene: Scene, users: Users, monkeypatch: pytes
     await refused(user, scene, "FeeTooLow", "parameters")
 
 
-@pytest.mark.e2e
 async def test_a_fee_that_has_risen_since_is_paid_and_one_above_the_ceiling_is_not(
     land: Ground, users: Users, tmp_path: Path
 ) -> None:
@@ -135,7 +130,6 @@ async def test_a_fee_that_has_risen_since_is_paid_and_one_above_the_ceiling_is_n
         await refused(frugal, scene, "FeeAboveCeiling", "max_fee_mist")
 
 
-@pytest.mark.e2e
 async def test_there_is_not_enough_sui_and_the_ceiling_of_gas_holds(scene: Scene, users: Users) -> None:
     await refused(await users(scene, max_gas_mist=1_500_000), scene, "GasAboveCeiling", "max_gas_mist")
     user = await users(scene)
@@ -148,7 +142,6 @@ async def test_there_is_not_enough_sui_and_the_ceiling_of_gas_holds(scene: Scene
     await refused(user, scene, "NotEnoughGas", "Send SUI")
 
 
-@pytest.mark.e2e
 async def test_the_mailbox_is_full(land: Ground, users: Users, tmp_path: Path) -> None:
     async with land.scene(tmp_path / "full", replace(QUICK, max_pending=1)) as scene:
         scene.lies.silent = True
@@ -166,13 +159,11 @@ async def until_async_pending(scene: Scene, count: int) -> None:
             await asyncio.sleep(0.05)
 
 
-@pytest.mark.e2e
 async def test_the_slot_has_no_boot(land: Ground, users: Users, tmp_path: Path) -> None:
     async with land.scene(tmp_path / "empty", register=False) as scene:
         await refused(await users(scene), scene, "EnclaveNotRegistered", "daas enclave register")
 
 
-@pytest.mark.e2e
 async def test_the_version_was_revoked_and_the_boot_superseded(land: Ground, users: Users, tmp_path: Path) -> None:
     async with land.scene(tmp_path / "versions") as scene:
         user = await users(scene)
@@ -204,7 +195,6 @@ async def test_nothing_is_encrypted_to_a_key_that_the_enclave_has_not_proved(
             await refused(await users(scene), scene, "BootKeyMismatch", "Nothing was submitted")
 
 
-@pytest.mark.e2e
 async def test_the_node_is_unreachable(scene: Scene, users: Users, tmp_path: Path) -> None:
     deployment = tmp_path / "elsewhere.json"
     deployment.write_bytes(replace(scene.deployment, network="http://127.0.0.1:9").to_json())
@@ -215,7 +205,6 @@ async def test_the_node_is_unreachable(scene: Scene, users: Users, tmp_path: Pat
     assert (await user.client.get(CREATE)).status == 200
 
 
-@pytest.mark.e2e
 async def test_what_is_too_large_for_a_transaction_needs_a_host_that_carries_it(
     scene: Scene, users: Users, tmp_path: Path
 ) -> None:
@@ -253,7 +242,6 @@ async def test_what_is_too_large_for_a_transaction_needs_a_host_that_carries_it(
     await port.close()
 
 
-@pytest.mark.e2e
 async def test_a_deadline_that_passes_is_told_with_the_refund(scene: Scene, users: Users) -> None:
     user = await users(scene, deadline_seconds=4)
     scene.lies.silent = True
@@ -266,7 +254,6 @@ async def test_a_deadline_that_passes_is_told_with_the_refund(scene: Scene, user
     assert before - await balance(user) < 20_000_000
 
 
-@pytest.mark.e2e
 async def test_an_outcome_that_the_node_does_not_say_is_cleared_up_with_the_same_bytes(
     scene: Scene, users: Users, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -309,7 +296,6 @@ async def test_an_outcome_that_the_node_does_not_say_is_cleared_up_with_the_same
     )
 
 
-@pytest.mark.e2e
 async def test_a_client_that_goes_away_leaves_its_request_to_the_gateway(scene: Scene, users: Users) -> None:
     user = await users(scene)
     scene.lies.silent = True
@@ -337,7 +323,6 @@ async def test_a_write_that_no_transaction_can_carry_is_refused_and_sent_nowhere
     assert len(scene.double.seen) == seen
 
 
-@pytest.mark.e2e
 async def test_parallel_transactions_of_one_token_are_never_on_their_way_at_once(
     scene: Scene, users: Users, monkeypatch: pytest.MonkeyPatch
 ) -> None:
