@@ -62,16 +62,24 @@ class GatewayClient:
 
     def get(self, path: str) -> Answer:
         """Raises UnreachableError when nothing answers on the gateway's port."""
+        return self._ask("GET", path, None)
+
+    def post(self, path: str, body: bytes) -> Answer:
+        """JSON to an endpoint of the gateway's own. Raises as `get`."""
+        return self._ask("POST", path, body)
+
+    def _ask(self, method: str, path: str, body: bytes | None) -> Answer:
         connection = http.client.HTTPSConnection(
             "127.0.0.1", self._instance.gateway_port, timeout=self._timeout, context=self._context
         )
         try:
-            connection.request(
-                "GET", path, headers={"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-            )
+            headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
+            if body is not None:
+                headers["Content-Type"] = "application/json"
+            connection.request(method, path, body, headers)
             response = connection.getresponse()
-            body = response.read(MAX_BODY)
-            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+            data = response.read(MAX_BODY)
+            return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, data)
         except (OSError, http.client.HTTPException) as problem:
             raise UnreachableError(
                 f"the gateway does not answer on {self._instance.gateway_url}: {problem}",

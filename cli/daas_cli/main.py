@@ -7,6 +7,7 @@ import sys
 import typer
 
 from . import (
+    apply_command,
     attestation_commands,
     bench_commands,
     checkpoint_commands,
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 instance_commands.add_to(app)
 run_commands.add_to(app)
+app.command("apply")(apply_command.apply)
 app.add_typer(key_commands.app, name="key")
 app.add_typer(receipt_commands.app, name="receipt")
 app.add_typer(attestation_commands.app, name="attestation")

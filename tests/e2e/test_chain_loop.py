@@ -10,6 +10,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -82,6 +83,28 @@ def test_what_the_api_server_refuses_is_answered_and_settled_too(instance: Insta
     assert "AlreadyExists" in again.stderr
     until(lambda: len(requests(instance)) > before and settled(instance), "the refusal is settled")
     assert 409 in {one["status"] for one in requests(instance)}
+
+
+def test_a_folder_is_one_transaction_whole_or_not_at_all(instance: Instance, tmp_path: Path) -> None:
+    (tmp_path / "b.yaml").write_text(DEPLOYMENT.replace("namespace: shop", "namespace: folder"))
+    objects = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"c{n}"}} for n in range(3)]
+    (tmp_path / "c.json").write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    (tmp_path / "z.yaml").write_text("apiVersion: v1\nkind: Namespace\nmetadata: {name: folder}\n")
+    (tmp_path / "README.md").write_text("no YAML: {")
+    done = json.loads(instance.daas("apply", "-f", str(tmp_path), "--wait", "settled", "--json").stdout)["objects"]
+    assert [(one["kind"], one["status"]) for one in done] == [("Namespace", 201), ("Deployment", 201)] + [
+        ("ConfigMap", 201)
+    ] * 3
+    ids = {one["request_id"] for one in done}
+    transactions = {one["transaction"] for one in requests(instance) if one["request_id"] in ids}
+    assert len(ids) == 5
+    assert len(transactions) == 1
+    count = len(requests(instance))
+    (tmp_path / "unknown.yaml").write_text("apiVersion: v1\nkind: Ship\nmetadata: {name: s}\n")
+    refused = instance.daas("apply", "-f", str(tmp_path), check=False)
+    assert refused.returncode == 1
+    assert "does not know Ship of v1" in refused.stderr
+    assert len(requests(instance)) == count
 
 
 def test_a_secret_is_nowhere_but_inside(instance: Instance) -> None:
