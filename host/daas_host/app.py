@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
@@ -28,7 +28,12 @@ from daas_host.rotating_log import RotatingLog
 from daas_host.state import EnclaveView, HostState, StateFile
 from daas_protocol.transport.endpoint import Endpoint, Kind, listen
 
+if TYPE_CHECKING:
+    from daas_host.relay import Relay
+
 ENCLAVE_LOG: Final = "enclave.log"
+RELAY_STATE_SECONDS: Final = 2.0
+"""How old the relay's figures in `host.json` may be."""
 
 log = structlog.get_logger("daas_host")
 
@@ -81,8 +86,15 @@ class Host:
         )
         pipes = PipeServer(listener, config.enclave.api, config.limits)
         log_client = LogClient(config.enclave.log, config.tiles_dir)
+        relay, payloads_socket = _relay(config)
+        if relay is not None and config.relay is not None:
+            state.relay = relay.stats
+            if config.relay.payloads is not None and payloads_socket is not None:
+                state.payloads = str(bound(config.relay.payloads, payloads_socket))
 
         def save() -> None:
+            if relay is not None:
+                relay.figures()
             # A full disk must not stop an enclave that runs.
             try:
                 state_file.write(state)
@@ -91,7 +103,8 @@ class Host:
 
         async def on_down() -> None:
             await pipes.cut("enclave_stopped")
-            for endpoint in (config.enclave.api, config.enclave.log):
+            chain = () if config.relay is None else (config.relay.chain,)
+            for endpoint in (config.enclave.api, config.enclave.log, *chain):
                 _remove_socket(endpoint)
 
         launcher = Launcher(
@@ -104,7 +117,7 @@ class Host:
             view=state.enclave,
             adopting=self._adopting,
         )
-        metrics = MetricsServer(lambda: _figures(pipes, log_client, state.enclave, enclave_log))
+        metrics = MetricsServer(lambda: _figures(pipes, log_client, state.enclave, enclave_log, relay))
         tasks: list[asyncio.Task[None]] = []
         try:
             if config.metrics is not None:
@@ -114,6 +127,8 @@ class Host:
             pipes.start()
             launching = asyncio.create_task(launcher.run())
             tasks = [launching, asyncio.create_task(log_client.run())]
+            if relay is not None:
+                tasks += [asyncio.create_task(relay.run()), asyncio.create_task(_saving(save))]
             save()
             log.info("host_ready", listen=state.listen, metrics=state.metrics, pid=state.pid)
             if ready is not None:
@@ -132,11 +147,30 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
             await pipes.close()
             await metrics.close()
+            if payloads_socket is not None:
+                payloads_socket.close()
             await on_down()
             enclave_log.close()
             state.enclave.state = "stopped"
             save()
             log.info("host_stopped")
+
+
+def _relay(config: HostConfig) -> tuple[Relay | None, socket.socket | None]:
+    """Raises `OSError` when its endpoint for ciphertexts cannot be listened on."""
+    if config.relay is None:
+        return None, None
+    # Not at import: a host without a chain needs neither the network's client nor its memory.
+    from daas_host.relay import Relay
+
+    listener = None if config.relay.payloads is None else listen(config.relay.payloads)
+    return Relay(config.relay, listener), listener
+
+
+async def _saving(save: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(RELAY_STATE_SECONDS)
+        save()
 
 
 async def _until(stop: asyncio.Event, tasks: list[asyncio.Task[None]]) -> None:
@@ -171,7 +205,9 @@ def _remove_socket(endpoint: Endpoint) -> None:
                 path.unlink()
 
 
-def _figures(pipes: PipeServer, log_client: LogClient, enclave: EnclaveView, enclave_log: RotatingLog) -> Figures:
+def _figures(
+    pipes: PipeServer, log_client: LogClient, enclave: EnclaveView, enclave_log: RotatingLog, relay: Relay | None
+) -> Figures:
     to_enclave, from_enclave = pipes.bytes_total()
     return Figures(
         connections=pipes.connections,
@@ -188,4 +224,5 @@ def _figures(pipes: PipeServer, log_client: LogClient, enclave: EnclaveView, enc
         log_size=log_client.stats.size,
         log_connections=log_client.stats.connections,
         log_refused=log_client.stats.refused,
+        relay=None if relay is None else relay.figures(),
     )

@@ -9,30 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from daas_host.config_values import ConfigError, endpoint_of, integer, loopback, object_of, path_of, string
+from daas_host.relay_config import RelayConfig, relay_of
 from daas_protocol import jsonstrict
-from daas_protocol.transport.endpoint import Endpoint, EndpointError, Kind
+from daas_protocol.transport.endpoint import Endpoint
+
+__all__ = ["ConfigError", "EnclaveLaunch", "HostConfig", "Limits", "load", "parse"]
 
 MAX_CONFIG_BYTES: Final = 64 * 1024
 """A real file has about 1 KiB."""
 MAX_ARGV: Final = 64
 """Arguments of the enclave's command line; a real one has about 5."""
-MAX_PATH_BYTES: Final = 4095
-"""PATH_MAX of Linux without the final zero."""
 VERSION: Final = 1
-
-
-class ConfigError(ValueError):
-    """A field of the configuration is not what it must be."""
-
-    def __init__(self, field: str, expected: str, actual: object) -> None:
-        super().__init__(f"{field}: expected {expected}, found {actual!r}; correct it in the host's configuration file")
-        self.field = field
-        self.expected = expected
-        self.actual = actual
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +87,8 @@ class HostConfig:
     state_dir: Path
     limits: Limits
     metrics: Endpoint | None
+    relay: RelayConfig | None = None
+    """None: there is no chain."""
 
 
 def load(path: Path) -> HostConfig:
@@ -119,93 +112,47 @@ def parse(data: bytes) -> HostConfig:
         root = jsonstrict.loads(data, MAX_CONFIG_BYTES)
     except ValueError as error:
         raise ConfigError("file", f"strict JSON of at most {MAX_CONFIG_BYTES} bytes", str(error)) from error
-    top = _object(
+    top = object_of(
         root,
         "file",
         required=("version", "listen", "enclave", "log_dir", "tiles_dir", "state_dir"),
-        optional=("limits", "metrics"),
+        optional=("limits", "metrics", "relay"),
     )
     if top["version"] != VERSION or isinstance(top["version"], bool):
         raise ConfigError("version", str(VERSION), top["version"])
     return HostConfig(
-        listen=_endpoint(top["listen"], "listen"),
+        listen=endpoint_of(top["listen"], "listen"),
         enclave=_enclave(top["enclave"]),
-        log_dir=_path(top["log_dir"], "log_dir"),
-        tiles_dir=_path(top["tiles_dir"], "tiles_dir"),
-        state_dir=_path(top["state_dir"], "state_dir"),
+        log_dir=path_of(top["log_dir"], "log_dir"),
+        tiles_dir=path_of(top["tiles_dir"], "tiles_dir"),
+        state_dir=path_of(top["state_dir"], "state_dir"),
         limits=_limits(top.get("limits", {})),
-        metrics=_loopback(top["metrics"], "metrics") if "metrics" in top else None,
+        metrics=loopback(top["metrics"], "metrics") if "metrics" in top else None,
+        relay=relay_of(top["relay"]) if "relay" in top else None,
     )
 
 
-def _object(
-    value: object, field: str, *, required: tuple[str, ...] = (), optional: tuple[str, ...] = ()
-) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise ConfigError(field, "an object", type(value).__name__)
-    for name in required:
-        if name not in value:
-            raise ConfigError(f"{field}.{name}", "a value", "nothing")
-    for name in value:
-        if name not in required and name not in optional:
-            raise ConfigError(f"{field}.{name}", f"one of {', '.join((*required, *optional))}", name)
-    return value
-
-
-def _string(value: object, field: str) -> str:
-    if not isinstance(value, str) or not value or "\0" in value:
-        raise ConfigError(field, "a non-empty string without NUL", value)
-    if len(value.encode(errors="surrogatepass")) > MAX_PATH_BYTES:
-        raise ConfigError(field, f"at most {MAX_PATH_BYTES} bytes", f"{len(value)} characters")
-    return value
-
-
-def _path(value: object, field: str) -> Path:
-    return Path(_string(value, field))
-
-
-def _endpoint(value: object, field: str) -> Endpoint:
-    try:
-        return Endpoint.parse(_string(value, field))
-    except EndpointError as error:
-        raise ConfigError(field, "an endpoint such as tcp:127.0.0.1:6443 or unix:PATH", str(error)) from error
-
-
-def _loopback(value: object, field: str) -> Endpoint:
-    # Figures about the traffic are for the operator of this machine, not for its network.
-    endpoint = _endpoint(value, field)
-    try:
-        loopback = endpoint.kind is Kind.TCP and (endpoint.host == "localhost" or ip_address(endpoint.host).is_loopback)
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise ConfigError(field, "a loopback endpoint such as tcp:127.0.0.1:0", value)
-    return endpoint
-
-
 def _enclave(value: object) -> EnclaveLaunch:
-    enclave = _object(value, "enclave", required=("kind", "argv", "api", "log"))
+    enclave = object_of(value, "enclave", required=("kind", "argv", "api", "log"))
     if enclave["kind"] != "process":
         raise ConfigError("enclave.kind", "process", enclave["kind"])
     argv = enclave["argv"]
     if not isinstance(argv, list) or not 1 <= len(argv) <= MAX_ARGV:
         raise ConfigError("enclave.argv", f"a list of 1 to {MAX_ARGV} strings", type(argv).__name__)
     return EnclaveLaunch(
-        argv=tuple(_string(item, f"enclave.argv[{index}]") for index, item in enumerate(argv)),
-        api=_endpoint(enclave["api"], "enclave.api"),
-        log=_endpoint(enclave["log"], "enclave.log"),
+        argv=tuple(string(item, f"enclave.argv[{index}]") for index, item in enumerate(argv)),
+        api=endpoint_of(enclave["api"], "enclave.api"),
+        log=endpoint_of(enclave["log"], "enclave.log"),
     )
 
 
 def _limits(value: object) -> Limits:
     known = tuple(field.name for field in fields(Limits))
-    given = _object(value, "limits", optional=known)
+    given = object_of(value, "limits", optional=known)
     checked: dict[str, int] = {}
     for name, item in given.items():
         low, high = _LIMIT_RANGES[name]
-        if not isinstance(item, int) or isinstance(item, bool) or not low <= item <= high:
-            raise ConfigError(f"limits.{name}", f"an integer from {low} to {high}", item)
-        checked[name] = item
+        checked[name] = integer(item, f"limits.{name}", low, high)
     limits = Limits(**checked)
     if limits.restart_max_ms < limits.restart_min_ms:
         raise ConfigError(

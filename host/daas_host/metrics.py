@@ -16,6 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
+from daas_host.relay_metrics import families
+from daas_host.relay_stats import RelayStats
 from daas_protocol.transport.streams import serve
 
 MAX_REQUEST_BYTES: Final = 8 * 1024
@@ -43,6 +45,7 @@ class Figures:
     log_size: int
     log_connections: int
     log_refused: dict[str, int]
+    relay: RelayStats | None = None
 
 
 class HostCollector(Collector):
@@ -73,6 +76,8 @@ class HostCollector(Collector):
         yield _gauge("log_size", "Leaves of the present boot on the disk.", now.log_size)
         yield _counter("log_connections", "Connections made to the log port.", now.log_connections)
         yield _labelled("log_refused", "Log connections ended because a rule was broken.", "error", now.log_refused)
+        if now.relay is not None:
+            yield from families(now.relay)
 
 
 class MetricsServer:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from daas_host.relay_stats import RelayStats
 from daas_protocol.state_files import write_atomic
 
 STATE_FILE: Final = "host.json"
@@ -58,6 +59,10 @@ class HostState:
     metrics: str | None = None
     version: int = 1
     enclave: EnclaveView = field(default_factory=EnclaveView)
+    payloads: str | None = None
+    """Where ciphertexts beside the chain are left."""
+    relay: RelayStats | None = None
+    """None: there is no chain."""
 
 
 class StateFile:

@@ -1,0 +1,189 @@
+"""The part `relay` of the host's configuration: which network, cluster and slot, whose key pays, what is done unasked.
+
+Invariant: as for the rest of the file: every field known, of the right type and in its range, or refused by name. It
+has no secret: the operator's key is named by its file, which is read when the relay starts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from daas_chain.sui import base58
+from daas_host.config_values import (
+    ConfigError,
+    boolean,
+    endpoint_of,
+    integer,
+    loopback,
+    object_of,
+    path_of,
+    string,
+)
+from daas_protocol.transport.endpoint import Endpoint
+
+RECORD_VERSION: Final = 1
+DIGEST_BYTES: Final = 32
+_ID: Final = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
+_RECORD: Final = (
+    "version",
+    "network",
+    "chain_id",
+    "package",
+    "original",
+    "governance",
+    "cluster",
+    "stake_pool",
+    "worker_registry",
+    "enclave",
+)
+"""The fields of a deployment record."""
+
+
+class Anchor(Enum):
+    """What the enclave's attestation documents lead to."""
+
+    NITRO = "aws-nitro"
+    SIMULATED = "simulated"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """What the relay needs of a deployment record; ids and `chain_id` (the genesis digest) have 32 bytes."""
+
+    network: str
+    chain_id: bytes
+    package: bytes
+    original: bytes
+    cluster: bytes
+    stake_pool: bytes
+    enclave: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class RelayLimits:
+    """Sizes in bytes, times in seconds, money in MIST."""
+
+    parallel: int = 8
+    """Transactions in flight at once, each with a coin of its own."""
+    ceiling_mist: int = 200_000_000
+    """The most that one transaction may cost."""
+    queue_items: int = 10_000
+    queue_bytes: int = 64 * 1024 * 1024
+    """Receipts that wait for the chain. At either bound the enclave is no longer read until there is room."""
+    payload_bytes: int = 1024 * 1024 * 1024
+    """All ciphertexts beside the chain together."""
+    payload_seconds: int = 900
+    """How long a ciphertext is kept that no request on the chain names: the longest deadline and some more."""
+    kept_checkpoints: int = 10_000
+    """Checkpoints with events of ours; the events themselves and the ends of epochs stay for ever."""
+    patience_seconds: int = 300
+    """How long a node may have nothing new before the relay connects again."""
+
+
+_RANGES: Final[Mapping[str, tuple[int, int]]] = {
+    "parallel": (1, 64),
+    "ceiling_mist": (1_000_000, 100 * 10**9),
+    "queue_items": (1, 1_000_000),
+    "queue_bytes": (64 * 1024, 1 << 36),
+    "payload_bytes": (1024 * 1024, 1 << 44),
+    "payload_seconds": (1, 86_400),
+    "kept_checkpoints": (10, 10_000_000),
+    "patience_seconds": (1, 86_400),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RelayConfig:
+    """`chain`: the enclave's chain port. `first_checkpoint`: where to begin when the node cannot say which checkpoint
+    made the cluster."""
+
+    deployment: Deployment
+    operator_key: Path
+    chain: Endpoint
+    journal_dir: Path
+    anchor: Anchor
+    register: bool = False
+    expire: bool = False
+    beacon: bool = True
+    payloads: Endpoint | None = None
+    ca_file: Path | None = None
+    first_checkpoint: int | None = None
+    limits: RelayLimits = field(default_factory=RelayLimits)
+
+
+def relay_of(value: object) -> RelayConfig:
+    """Raises `ConfigError`."""
+    given = object_of(
+        value,
+        "relay",
+        required=("deployment", "operator_key", "chain", "journal_dir", "anchor"),
+        optional=("register", "expire", "beacon", "payloads", "ca_file", "first_checkpoint", "limits"),
+    )
+    kinds = [one.value for one in Anchor]
+    if given["anchor"] not in kinds:
+        raise ConfigError("relay.anchor", " or ".join(kinds), given["anchor"])
+    return RelayConfig(
+        deployment=_deployment(given["deployment"]),
+        operator_key=path_of(given["operator_key"], "relay.operator_key"),
+        chain=endpoint_of(given["chain"], "relay.chain"),
+        journal_dir=path_of(given["journal_dir"], "relay.journal_dir"),
+        anchor=Anchor(given["anchor"]),
+        register=boolean(given.get("register", False), "relay.register"),
+        expire=boolean(given.get("expire", False), "relay.expire"),
+        beacon=boolean(given.get("beacon", True), "relay.beacon"),
+        payloads=loopback(given["payloads"], "relay.payloads") if "payloads" in given else None,
+        ca_file=path_of(given["ca_file"], "relay.ca_file") if "ca_file" in given else None,
+        first_checkpoint=(
+            integer(given["first_checkpoint"], "relay.first_checkpoint", 0, 2**63 - 1)
+            if "first_checkpoint" in given
+            else None
+        ),
+        limits=_limits(given.get("limits", {})),
+    )
+
+
+def _deployment(value: object) -> Deployment:
+    name = "relay.deployment"
+    record = object_of(value, name, required=_RECORD)
+    if record["version"] != RECORD_VERSION or isinstance(record["version"], bool):
+        raise ConfigError(f"{name}.version", str(RECORD_VERSION), record["version"])
+    ids = {
+        each: _id(record[each], f"{name}.{each}") for each in _RECORD if each not in ("version", "network", "chain_id")
+    }
+    chain = string(record["chain_id"], f"{name}.chain_id")
+    try:
+        digest = base58.decode(chain)
+    except ValueError:
+        digest = b""
+    if len(digest) != DIGEST_BYTES:
+        raise ConfigError(f"{name}.chain_id", f"base58 of {DIGEST_BYTES} bytes", chain[:80])
+    return Deployment(
+        network=_network(record["network"], f"{name}.network"),
+        chain_id=digest,
+        **{each: ids[each] for each in ("package", "original", "cluster", "stake_pool", "enclave")},
+    )
+
+
+def _network(value: object, name: str) -> str:
+    url = string(value, name)
+    if not url.startswith(("http://", "https://")) or "@" in url:
+        raise ConfigError(name, "http://HOST:PORT or https://HOST[:PORT] without a user name", "another address")
+    return url
+
+
+def _id(value: object, name: str) -> bytes:
+    if not isinstance(value, str) or not _ID.fullmatch(value) or not int(value, 16):
+        raise ConfigError(name, "0x and 64 lower-case hex digits, not all zero", json.dumps(value)[:80])
+    return bytes.fromhex(value[2:])
+
+
+def _limits(value: object) -> RelayLimits:
+    given = object_of(value, "relay.limits", optional=tuple(_RANGES))
+    checked = {name: integer(item, f"relay.limits.{name}", *_RANGES[name]) for name, item in given.items()}
+    return RelayLimits(**checked)
