@@ -80,6 +80,9 @@ class ChainWatch:
             return Standing(Phase.DRAINING, END_REASONS.get(ended.end_reason, f"end reason {ended.end_reason}"))
         if (age := verified.age_ms(now_ms)) > params.staleness_ms:
             return Standing(waiting, f"the newest verified beacon is {age} ms old, {params.staleness_ms} ms at most")
+        if (behind := verified.beacon_ms - now_ms) > params.clock_skew_ms:
+            # With a clock that is late no beacon would ever look old.
+            return Standing(waiting, f"this enclave's clock is {behind} ms behind the chain's")
         boot = slot.boot
         if boot is None or boot.boot_id != self._boot:
             return Standing(waiting, "this boot is not registered")

@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from daas_chain import mailbox_state, state
 from daas_chain.catalog import MAILBOX_BODIES, STATE_BODIES
 from daas_chain.events_access import TokenRevoked
+from daas_chain.events_mailbox import K8sAPIRequest
 from daas_chain.follow import chain as chain_module
-from daas_chain.follow import errors, events
+from daas_chain.follow import errors, events, held
 from daas_chain.follow.follower import Arrival, Follower
 from daas_chain.follow.position import SealedPosition
-from daas_chain.heads import ChainHead, Event
+from daas_chain.heads import ChainHead, Event, Heads
 from daas_chain.layout import MoveStruct
 from daas_chain.light import errors as light
 from daas_chain.light.committee import Committee
@@ -35,8 +36,10 @@ from daas_chain.sui import transaction as tx
 from daas_chain.sui.events import Event as SuiEvent
 from daas_chain.sui.types import StructTag
 from daas_chain.type_tags import decode_event
+from daas_chain.values import OnChain
 from daas_protocol.bcs import BcsError
 from support import localnet_faults as faults
+from support import move_golden_events as golden
 from support.contract_steps import flag, who
 from support.follow_world import USER, Message, NetStage, Part, Told, certified_by_quorum, fed, founding, handed
 from support.ledger_world import STD, SUI, address
@@ -518,6 +521,57 @@ def test_a_made_up_history_is_never_shown_and_forgotten_when_it_comes_out(truth:
     done(follower, truth)
 
 
+def long_history(truth: Truth, count: int, pending: int) -> list[Told]:
+    """So many requests, one after the other; at most `pending` of them wait at once."""
+    stage, box = truth.stage, MailboxView.genesis(truth.stage.cluster_id, truth.stage.enclave_id)
+    package, told, waiting = f"0x{stage.package.hex()}", list[Told](), list[K8sAPIRequest]()
+    for number_ in range(count):
+        bodies: list[MoveStruct] = []
+        if len(waiting) == pending:
+            ended = waiting.pop(0)
+            fields = {name: getattr(ended, name) for name in ("mailbox_seq", "requester", "request_id")}
+            bodies.append(replace(golden.expired(1, 0), refunded=ended.fee, **fields))
+        identifier = number_.to_bytes(16, "big")
+        request = replace(golden.request(1, OnChain(bytes(100))), mailbox_seq=number_, request_id=identifier)
+        waiting.append(request)
+        for body in [*bodies, request]:
+            event = Event(body, Heads(stage.cluster_id, None, stage.enclave_id, box.head.advance(body)))
+            box = mailbox_state.apply(box, event)
+            told.append(Told(f"{package}::heads::Event<{package}::{body.MOVE}>", event.encode()))
+    return told
+
+
+def test_a_long_history_of_what_has_ended_is_no_large_one(truth: Truth, monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 4 * (held.ENTRY_BYTES + 100)
+    monkeypatch.setattr(chain_module, "MAX_UNPROVEN_BYTES", most)
+    follower = truth.follower()
+    for one in long_history(truth, 300, pending=4):
+        follower.history([one])
+        assert 0 < follower.unproven <= most
+    with pytest.raises(errors.HistorySizeError):
+        truth.follower().history(long_history(truth, 6, pending=5))
+
+
+def test_it_is_decided_of_every_event_what_it_costs(truth: Truth) -> None:
+    free = {
+        "ChangeVetoed", "ChangeActivated", "PolicyRevoked", "MinVersionRaised", "PolicyFrozen", "AnchorRetired",
+        "TokenRevoked", "BootAttested", "JoinTokenPublished", "WorkerStatusChangedEvent", "WorkerDeregistered",
+    }  # fmt: skip
+    assert {one.__name__ for one in STATE_BODIES} == free | {one.__name__ for one in held._GROWING}
+
+
+def test_heads_of_a_long_history_are_forgotten_and_the_relay_begins_again(
+    truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chain_module, "MAX_HEADS", 2)
+    follower, stage = truth.follower(), truth.stage
+    follower.history(truth.told())
+    refused(follower, stage.message(stage.eventful()[0]), errors.EventRepeatedError, stage.clock_ms)
+    assert (follower.state_seq, follower.mailbox_seq) == (0, 0)
+    relay(follower, stage)
+    done(follower, truth)
+
+
 PLANS = st.lists(
     st.tuples(
         st.sampled_from(["checkpoint", "history", "bare", "lie", "honest"]), st.integers(0, 30), st.integers(0, 6)
@@ -705,12 +759,13 @@ def test_heads_are_found_at_the_end_of_an_event_and_nowhere_else(truth: Truth) -
 
 
 def test_a_checkpoint_takes_less_than_its_share(truth: Truth) -> None:
-    times = []
+    """Each at its best of five: other processes share the core."""
+    best: dict[int, float] = {}
     for _ in range(5):
         follower = truth.follower()
         for one in truth.stage.eventful():
             message = truth.stage.message(one)
-            began = time.perf_counter()
+            began = time.process_time()
             follower.checkpoint(message, truth.stage.clock_ms)
-            times.append((time.perf_counter() - began) * 1_000)
-    assert median(times) < CHECKPOINT_MS
+            best[one] = min(best.get(one, 1_000.0), (time.process_time() - began) * 1_000)
+    assert median(best.values()) < CHECKPOINT_MS

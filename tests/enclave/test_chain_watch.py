@@ -25,6 +25,7 @@ from support.move_signing import boot_id
 
 KEY = sha(bytes([1]) * 1_216)
 STALENESS = 30_000
+SKEW = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +117,14 @@ def test_an_old_beacon_pauses_and_a_new_one_resumes(stage: NetStage, first: Veri
     assert paused.phase is Phase.PAUSED
     assert "30001 ms old" in paused.reason
     assert it.look(replace(first, beacon_ms=now + STALENESS), now + STALENESS + 1).phase is Phase.SERVING
+
+
+def test_a_clock_that_is_behind_the_chains_pauses_by_name(stage: NetStage, first: Verified) -> None:
+    it, now = watch(stage), first.beacon_ms
+    assert it.look(first, now - SKEW).phase is Phase.SERVING
+    standing = it.look(first, now - SKEW - 1)
+    assert (standing.phase, standing.reason) == (Phase.PAUSED, "this enclave's clock is 30001 ms behind the chain's")
+    assert it.look(first, now).phase is Phase.SERVING
 
 
 def test_what_this_image_cannot_read_pauses_by_name(stage: NetStage, first: Verified) -> None:

@@ -27,7 +27,10 @@ from .errors import (
 )
 
 MAX_UNPROVEN_BYTES = 268_435_456
-"""Of history told and not proven: a host must not fill the enclave's memory with a story. 400,000 requests of 600 B."""
+"""What a view may hold of history that is not proven: a host must not fill the enclave's memory with a story. What has
+ended is held no longer, so a long history is no large one."""
+MAX_HEADS = 65_536
+"""That are kept of such a history. A relay that goes back further than that begins again."""
 
 
 class _View(Protocol):
@@ -40,11 +43,13 @@ View = TypeVar("View", bound=_View)
 
 @dataclass(frozen=True, slots=True)
 class Chain(Generic[View]):
-    """`seen`: hashes of the heads by number, from the one that was proven when the last step began. `floor`: where an
-    earlier boot was; a chain that passes it with another head is a fork."""
+    """`held`: bytes of memory that an event costs a view, negative where it ends something. `seen`: hashes of the last
+    heads by number, from the one that was proven when the last step began. `floor`: where an earlier boot was; a chain
+    that passes it with another head is a fork."""
 
     name: str
     apply: Callable[[View, Event[MoveStruct]], View]
+    held: Callable[[View, MoveStruct], int]
     view: View
     proven: View
     seen: PersistentMap[int, bytes]
@@ -53,9 +58,14 @@ class Chain(Generic[View]):
 
     @classmethod
     def begin(
-        cls, name: str, apply: Callable[[View, Event[MoveStruct]], View], genesis: View, floor: ChainHead | None
+        cls,
+        name: str,
+        apply: Callable[[View, Event[MoveStruct]], View],
+        held: Callable[[View, MoveStruct], int],
+        genesis: View,
+        floor: ChainHead | None,
     ) -> Self:
-        return cls(name, apply, genesis, genesis, _only(genesis.head), floor=floor)
+        return cls(name, apply, held, genesis, genesis, _only(genesis.head), floor=floor)
 
     @property
     def reached(self) -> bool:
@@ -66,13 +76,18 @@ class Chain(Generic[View]):
         """Before a checkpoint: heads of earlier ones are forgotten."""
         return replace(self, seen=_only(self.view.head)) if self.view is self.proven and len(self.seen) > 1 else self
 
-    def told(self, event: Event[MoveStruct], head: ChainHead, size: int) -> Self:
+    def told(self, event: Event[MoveStruct], head: ChainHead) -> Self:
         """By the host, without proof."""
-        if self.unproven + size > MAX_UNPROVEN_BYTES:
-            raise HistorySizeError(f"at most {MAX_UNPROVEN_BYTES} bytes", f"{self.unproven + size}")
         if head.seq <= self.view.head.seq:
             raise EventRepeatedError(f"event {self.view.head.seq + 1} of the {self.name} chain", str(head.seq))
-        return replace(self._applied(event, head), unproven=self.unproven + size)
+        told = self._applied(event, head)
+        # What was proven before and has ended now was never counted.
+        unproven = max(0, self.unproven + self.held(self.view, event.body))
+        if unproven > MAX_UNPROVEN_BYTES:
+            raise HistorySizeError(f"at most {MAX_UNPROVEN_BYTES} bytes", str(unproven))
+        oldest = head.seq - MAX_HEADS
+        seen = told.seen.without(oldest) if oldest in told.seen else told.seen
+        return replace(told, unproven=unproven, seen=seen)
 
     def advanced(self, event: Event[MoveStruct], head: ChainHead) -> Self:
         """By a verified event of this chain."""

@@ -38,6 +38,7 @@ from .errors import (
 )
 from .events import open_parts
 from .feed import CheckpointParts, OldEvent
+from .held import held_by_mailbox, held_by_state
 from .position import SealedPosition
 
 LIVE_MS = 86_400_000
@@ -120,10 +121,11 @@ class Follower:
         self._now = _Following(
             trusted,
             base,
-            Chain.begin("state", state.apply, StateView.genesis(self.cluster), states),
+            Chain.begin("state", state.apply, held_by_state, StateView.genesis(self.cluster), states),
             Chain.begin(
                 "mailbox",
                 mailbox_state.apply,
+                held_by_mailbox,
                 MailboxView.genesis(self.cluster, self.enclave),
                 mailbox,
             ),
@@ -150,7 +152,7 @@ class Follower:
 
     @property
     def unproven(self) -> int:
-        """Bytes of history that no verified event has confirmed yet."""
+        """About how many bytes are held of history that no verified event has confirmed yet."""
         return self._now.state.unproven + self._now.mailbox.unproven
 
     def history(self, events: Iterable[OldEvent]) -> None:
@@ -200,13 +202,13 @@ class Follower:
         states, mailbox = self._now.state, self._now.mailbox
         for told in events:
             event = self._old(told)
-            body, heads, size = event.body, event.heads, len(told.contents)
+            body, heads = event.body, event.heads
             if type(body) in _STATE and heads.state is not None:
-                states = states.told(event, heads.state, size)
+                states = states.told(event, heads.state)
             elif type(body) in _MAILBOX and heads.mailbox is not None:
                 if heads.enclave != self.enclave:
                     raise HistoryForeignError(f"slot 0x{self.enclave.hex()}", f"0x{(heads.enclave or b'').hex()}")
-                mailbox = mailbox.told(event, heads.mailbox, size)
+                mailbox = mailbox.told(event, heads.mailbox)
             else:
                 raise HistoryTypeError("an event that advances a chain", body.MOVE)
         return replace(self._now, state=states, mailbox=mailbox)
