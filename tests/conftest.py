@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,34 @@ for name in ("no_proxy", "NO_PROXY"):
 for name in [name for name in os.environ if name.startswith("DAAS_") and name != "DAAS_K3S"]:
     del os.environ[name]
 os.environ.pop("KUBECONFIG", None)
+
+
+TOGETHER = frozenset(
+    f"tests/{name}.py"
+    for name in (
+        "chain/test_abort",
+        "chain/test_bytecode",
+        "chain/test_calls",
+        "chain/test_network_localnet",
+        "cli/test_cli_localnet",
+        "cli/test_cli_receipts",
+        "localnet/test_contract_scenarios",
+        "localnet/test_ledger_contract",
+    )
+)
+"""What these stand on takes seconds to make, so one worker runs all of each. (xdist's own groups are names added to
+node ids, which this pytest does not let it add.)"""
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.partition("::")[0]
+            return path if path in TOGETHER else nodeid
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture

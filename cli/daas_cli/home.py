@@ -91,6 +91,21 @@ class Home:
     def kubeconfig(self) -> Path:
         return self.root / "kubeconfig"
 
+    @property
+    def deployment(self) -> Path:
+        """Which contract on which network: written by `daas cluster create`, read by host, gateway and commands."""
+        return self.root / "deployment.json"
+
+    @property
+    def published(self) -> Path:
+        """The package that was published from here, before there is a cluster."""
+        return self.root / "published.json"
+
+    @property
+    def token_secrets(self) -> Path:
+        """What issued tokens are committed to, one file each."""
+        return self.root / "token-secrets"
+
     def component_config(self, name: str) -> Path:
         """The configuration file written for enclave, host or gateway."""
         return self.root / f"{name}.json"

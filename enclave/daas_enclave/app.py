@@ -23,7 +23,7 @@ from daas_attestation.nsm import Nsm
 from daas_chain.follow.follower import Changes, Verified
 from daas_enclave import logs
 from daas_enclave.authority import Authority, PolicyFile
-from daas_enclave.chain_boot import BootRequestKey, RequestKeysFactory, bound, open_chain
+from daas_enclave.chain_boot import RequestKeysFactory, bound, open_chain
 from daas_enclave.chain_service import ChainService
 from daas_enclave.chain_watch import Standing
 from daas_enclave.clock import ClockError, NsmClock, Reading
@@ -31,6 +31,7 @@ from daas_enclave.components import make_components
 from daas_enclave.config import ChainConfig, EnclaveConfig, KubeletEgress
 from daas_enclave.controlplane import LOOPBACK, ControlPlane, Layout, keep_or_choose_ports
 from daas_enclave.egress import EgressProxy, KubeletDirectory
+from daas_enclave.etcd_client import EtcdTarget
 from daas_enclave.keys import BootKeys, draw
 from daas_enclave.kube_client import KubeClient
 from daas_enclave.phases import Phase, PhaseError, PhaseMachine, PhaseState
@@ -39,7 +40,9 @@ from daas_enclave.pki import (
     ClusterPki,
     admin_context,
     caller_context,
+    etcd_context,
 )
+from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer, Runtime
 from daas_enclave.state_folder import cluster_pki, lock_data_dir
 from daas_enclave.status import StatusBoard, clock_json, components_json, identity_json, phase_json, state_json
@@ -94,7 +97,7 @@ class App:
         config: EnclaveConfig,
         nsm: Nsm,
         request_path: RequestPathFactory,
-        request_keys: RequestKeysFactory = BootRequestKey.of,
+        request_keys: RequestKeysFactory = RequestKeys.of,
     ) -> None:
         self.config = config
         self.nsm = nsm
@@ -189,6 +192,7 @@ class App:
             api_server=api_server,
             status=self.board.read,
             chain=self._chain,
+            etcd=None if self._chain is None else self._etcd(plane, pki),
         )
         egress = await self._start_egress(plane, api_server)
         self._path = self._request_path(runtime)
@@ -214,6 +218,10 @@ class App:
             self._on_health()
         else:
             self._on_standing(self._chain.look())
+
+    def _etcd(self, plane: ControlPlane, pki: ClusterPki) -> EtcdTarget:
+        tls = etcd_context(pki, self.nsm.random, self.clock.now_ms())
+        return EtcdTarget(plane.ports.etcd_client, tls, "localhost")
 
     async def _start_egress(self, plane: ControlPlane, api_server: ApiServer) -> EgressProxy:
         client = KubeClient(api_server)

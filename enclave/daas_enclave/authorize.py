@@ -36,13 +36,14 @@ def authorize(session: Session, token: Token, snapshot: Snapshot, info: RequestI
 
 
 def _decide(scope: Iterable[Grant], grants: Iterable[Grant], info: RequestInfo, may_create: bool) -> bool:
-    if not (_allows(scope, info, info.grant_verb) and _allows(grants, info, info.grant_verb)):
+    if not (grants_allow(scope, info, info.grant_verb) and grants_allow(grants, info, info.grant_verb)):
         return False
     # RBAC refuses an apply that creates when the *token* lacks create. It does not know the scope; this line does.
-    return not (may_create and _allows(grants, info, "create") and not _allows(scope, info, "create"))
+    return not (may_create and grants_allow(grants, info, "create") and not grants_allow(scope, info, "create"))
 
 
-def _allows(grants: Iterable[Grant], info: RequestInfo, verb: str) -> bool:
+def grants_allow(grants: Iterable[Grant], info: RequestInfo, verb: str) -> bool:
+    """Whether one of them covers the request with this verb."""
     namespace = info.namespace or None
     return any(grant.allows(info.group, info.resource, info.subresource, verb, namespace) for grant in grants)
 
@@ -50,9 +51,9 @@ def _allows(grants: Iterable[Grant], info: RequestInfo, verb: str) -> bool:
 def _forbidden(session: Session, token: Token, info: RequestInfo) -> Refused:
     """Worded like the API server's own, with what is missing where."""
     verb = info.grant_verb
-    if _allows(session.scope, info, verb) and _allows(token.grants, info, verb):
+    if grants_allow(session.scope, info, verb) and grants_allow(token.grants, info, verb):
         verb = "create"
-    in_token = _allows(token.grants, info, verb)
+    in_token = grants_allow(token.grants, info, verb)
     cause = "ScopeDenied" if in_token else "GrantDenied"
     lacking = "the session's scope" if in_token else f"token 0x{token.token_id.hex()}"
     resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource

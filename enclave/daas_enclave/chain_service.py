@@ -95,6 +95,10 @@ class ChainService:
         return replace(self._identity.binding, request_key_sha256=key)
 
     @property
+    def request_keys(self) -> RequestKeys:
+        return self._identity.request_keys
+
+    @property
     def verified(self) -> Verified | None:
         """The newest view, whatever its age."""
         return self._follower.verified

@@ -111,9 +111,9 @@ class Upstream:
     def _places(self, long: bool) -> Places:
         return self._long if long else self._short
 
-    def head(self, incoming: Incoming, session: Session, extra: bytes = b"") -> bytes:
-        """The request's head; `extra` are whole header lines of an upgrade."""
-        parts = [f"{incoming.method} {incoming.target}".encode("ascii"), self._tail, session.identity, extra]
+    def head(self, incoming: Incoming, identity: bytes, extra: bytes = b"") -> bytes:
+        """The request's head; `identity` and `extra` are whole header lines: of the caller, of an upgrade."""
+        parts = [f"{incoming.method} {incoming.target}".encode("ascii"), self._tail, identity, extra]
         if incoming.accept:
             parts.append(f"Accept: {incoming.accept}\r\n".encode("ascii"))
         if incoming.content_type:
@@ -157,6 +157,21 @@ def answer_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers
     exchange.connection.send(status, headers, body)
 
 
+async def answer_in_parts(
+    exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes
+) -> None:
+    """As `answer_whole`, for an exchange whose end is watched; returns when the transport has room again."""
+    if len(body) <= WRITE_PART:
+        answer_whole(exchange, signer, status, headers, body)
+        return
+    # Its place is kept until it is taken: who asks and never reads would fill memory, a MiB on each connection.
+    _sign_whole(exchange, signer, status, headers, body)
+    exchange.begun = True
+    exchange.blocked_since = asyncio.get_running_loop().time()
+    await exchange.connection.send_in_parts(status, headers, body)
+    exchange.blocked_since = None
+
+
 def _sign_whole(exchange: Exchange, signer: ReceiptSigner, status: int, headers: list[Header], body: bytes) -> None:
     """Adds digest and receipt to the headers."""
     digest = hashlib.sha256(body).digest()
@@ -178,7 +193,7 @@ class Executor:
         exchange.session = session
         self._exchanges.add(exchange)
         try:
-            head = self._upstream.head(incoming, session)
+            head = self._upstream.head(incoming, session.identity)
             connection, response = await self._ask(exchange, session.owner, head, incoming, long=info.streams)
             try:
                 await self._answer(exchange, session.owner, incoming, info, response)
@@ -226,15 +241,7 @@ class Executor:
             raise self._lost(exchange, incoming) from error
         exchange.deadline = None
         if whole and len(body) <= MAX_UNARY:
-            if len(body) <= WRITE_PART:
-                answer_whole(exchange, self._signer, response.status, headers, body)
-                return
-            # Its place is kept until it is taken: who asks and never reads would fill memory, a MiB on each connection.
-            _sign_whole(exchange, self._signer, response.status, headers, body)
-            exchange.begun = True
-            exchange.blocked_since = asyncio.get_running_loop().time()
-            await exchange.connection.send_in_parts(response.status, headers, body)
-            exchange.blocked_since = None
+            await answer_in_parts(exchange, self._signer, response.status, headers, body)
             return
         self._upstream.becomes_long(owner)
         try:

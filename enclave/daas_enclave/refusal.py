@@ -6,6 +6,8 @@ from typing import Final
 
 from daas_protocol.kube_status import status_body
 
+OUTCOME_UNKNOWN: Final = 520
+"""Of an L1 answer: begun, and nobody knows how it ended. No API server answers with this number."""
 REASONS: Final = {
     400: "BadRequest",
     401: "Unauthorized",
@@ -25,6 +27,7 @@ REASONS: Final = {
     502: "InternalError",
     503: "ServiceUnavailable",
     504: "Timeout",
+    OUTCOME_UNKNOWN: "InternalError",
 }
 """metav1.StatusReason where Kubernetes has one."""
 

@@ -10,12 +10,17 @@ from typing import Any, Final
 import structlog
 
 from daas_enclave import admission
+from daas_enclave.authority import Snapshot
+from daas_enclave.etcd_client import Etcd
 from daas_enclave.exchange import End, Exchanges
 from daas_enclave.execute import Upstream
 from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
+from daas_enclave.mailbox_admission import Slot
+from daas_enclave.mailbox_service import Mailbox, Parts
 from daas_enclave.phases import Phase
 from daas_enclave.rbac import Reconciled, Reconciler
+from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import Runtime
 from daas_enclave.server import KNOWN, MAX_CONNECTIONS, Endpoint
 from daas_enclave.signer import ReceiptSigner
@@ -44,13 +49,17 @@ class RequestPath:
         )
         self._upstream = Upstream(runtime.api_server)
         self._exchanges = Exchanges(runtime.authority, runtime.clock)
-        self._endpoint = Endpoint(runtime, self._signer, self._upstream, self._exchanges)
+        self._mailbox = self._make_mailbox(runtime)
+        self._endpoint = Endpoint(runtime, self._signer, self._upstream, self._exchanges, self._mailbox)
         self._log_port = LogPort(runtime.boot_id, self._signer.leaves)
         self._client = KubeClient(runtime.api_server)
         self._reconciler = Reconciler(self._client)
+        self._reconciling = asyncio.Lock()
+        self._reconciled_for: Snapshot | None = None
         self._reconciled = Reconciled()
         self._reconcile_error = ""
         self._reconcile_task: asyncio.Task[None] | None = None
+        self._mailbox_task: asyncio.Task[None] | None = None
         self._server: asyncio.AbstractServer | None = None
         self._connections: dict[ServerConnection, None] = {}
         self._bodies = BodyBudget(BODY_BUDGET)
@@ -58,13 +67,45 @@ class RequestPath:
         self._drained = asyncio.Event()
         self._broken: BaseException | None = None
 
+    def _make_mailbox(self, runtime: Runtime) -> Mailbox | None:
+        """None without a chain."""
+        chain, etcd, config = runtime.chain, runtime.etcd, runtime.config
+        if chain is None or etcd is None or not isinstance(chain.request_keys, RequestKeys):
+            return None
+        mailbox = Mailbox(
+            Parts(
+                slot=Slot(config.package_id, config.cluster_id, config.enclave_id),
+                boot_id=runtime.boot_id,
+                clock=runtime.clock,
+                phase=runtime.phase,
+                snapshot=runtime.authority.snapshot,
+                keys=chain.request_keys,
+                etcd=Etcd(etcd),
+                signer=self._signer,
+                upstream=self._upstream,
+                port=chain,
+                reconcile=self.reconcile,
+            )
+        )
+        chain.on_changes(mailbox.changed)
+        chain.on_payload(mailbox.brought)
+        chain.on_attached(mailbox.attached)
+        return mailbox
+
+    async def reconcile(self, snapshot: Snapshot, again: bool) -> None:
+        """Brings the API server's RBAC to `snapshot`, unless it was before and not `again`. Raises KubeError."""
+        async with self._reconciling:
+            if again or self._reconciled_for is not snapshot:
+                self._reconciled = await self._reconciler.run(snapshot, self._runtime.clock.now_ms())
+                self._reconciled_for = snapshot
+
     async def prepare(self) -> None:
         """Installs admission policies and RBAC and waits until the policies bite.
 
         May be called again after the control plane was restarted. Raises KubeError, AdmissionToothless.
         """
         await admission.install(self._client)
-        self._reconciled = await self._reconciler.run(self._runtime.authority.snapshot(), self._runtime.clock.now_ms())
+        await self.reconcile(self._runtime.authority.snapshot(), True)
         await admission.wait_until_biting(self._client)
 
     async def serve(self, sock_api: socket.socket, sock_log: socket.socket) -> None:
@@ -73,7 +114,11 @@ class RequestPath:
         Raises what broke a task of its own: without the sweeper, say, a stream would outlive its token unseen.
         """
         self._reconcile_task = asyncio.get_running_loop().create_task(self._reconcile_forever())
-        for task in (self._exchanges.start(), self._reconcile_task, await self._log_port.serve(sock_log)):
+        tasks = [self._exchanges.start(), self._reconcile_task, await self._log_port.serve(sock_log)]
+        if self._mailbox is not None:
+            self._mailbox_task = asyncio.get_running_loop().create_task(self._mailbox.run(), name="mailbox")
+            tasks.append(self._mailbox_task)
+        for task in tasks:
             task.add_done_callback(self._task_ended)
         self._server = await streams.serve(self._connection, sock_api, tls=self._runtime.tls.context)
         await self._drained.wait()
@@ -125,8 +170,8 @@ class RequestPath:
             if not phase.serving and phase.current is not Phase.UNREGISTERED:
                 continue
             try:
-                snapshot, now_ms = self._runtime.authority.snapshot(), self._runtime.clock.now_ms()
-                self._reconciled = await self._reconciler.run(snapshot, now_ms)
+                # Also where nothing has changed: a token's time ends, and a namespace is new.
+                await self.reconcile(self._runtime.authority.snapshot(), True)
                 self._reconcile_error = ""
             except KubeError as error:
                 self._reconcile_error = str(error)
@@ -145,6 +190,11 @@ class RequestPath:
         if self._reconcile_task is not None:
             self._reconcile_task.cancel()
         start = loop.time()
+        if self._mailbox is not None:
+            await self._mailbox.stop(timeout * 0.5)
+        if self._mailbox_task is not None:
+            self._mailbox_task.cancel()
+            await asyncio.gather(self._mailbox_task, return_exceptions=True)
         await _settle(lambda: self._upstream.short == 0, start + timeout * 0.6)
         self._exchanges.end_all(End.DRAIN)
         await _settle(lambda: len(self._exchanges) == 0, start + timeout * 0.8)
@@ -167,7 +217,8 @@ class RequestPath:
     def stats(self) -> dict[str, Any]:
         """Counts for the status; JSON-ready, nothing about any one request."""
         leaves = self._signer.leaves
-        return {
+        mailbox = {} if self._mailbox is None else {"mailbox": self._mailbox.stats()}
+        return mailbox | {
             "connections": len(self._connections),
             "connections_turned_away": self._turned_away,
             "sessions": len(self._endpoint.sessions),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from daas_enclave.authority import Authority
     from daas_enclave.chain_service import ChainService
     from daas_enclave.config import EnclaveConfig
+    from daas_enclave.etcd_client import EtcdTarget
     from daas_enclave.phases import Phase
     from daas_protocol.binding import EnclaveBinding
 
@@ -75,7 +76,7 @@ class ApiServer:
 class Runtime:
     """One boot. `boot_id` is 16 B; `status()` is the whole status as JSON-ready values, no secrets in it.
 
-    `chain` is None where a policy file stands in for it.
+    `chain` is None where a policy file stands in for it; `etcd` is where the mailbox keeps its marks, with a chain.
     """
 
     config: EnclaveConfig
@@ -90,6 +91,7 @@ class Runtime:
     api_server: ApiServer
     status: Callable[[], Mapping[str, Any]] = field(repr=False)
     chain: ChainService | None = None
+    etcd: EtcdTarget | None = None
 
     @property
     def bound(self) -> EnclaveBinding:

@@ -22,19 +22,24 @@ from daas_enclave import doors, incoming, request_info
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.authorize import authorize
 from daas_enclave.exchange import Exchange, Exchanges
-from daas_enclave.execute import Executor, Upstream, answer_whole
+from daas_enclave.execute import Executor, Upstream, answer_in_parts, answer_whole
 from daas_enclave.incoming import Incoming
+from daas_enclave.mailbox_answers import Answers
+from daas_enclave.mailbox_service import Mailbox
 from daas_enclave.nonces import NonceReplayed, NonceStore, NonceStoreFull
 from daas_enclave.places import Places, PlacesFull
 from daas_enclave.refusal import Refused, session_unknown
 from daas_enclave.request_info import RequestInfo, RequestRefused
+from daas_enclave.request_keys import request_keys_json
 from daas_enclave.runtime import Runtime
 from daas_enclave.sessions import Session, SessionStore, check_live
 from daas_enclave.signer import NOBODY, ReceiptSigner, Subject, header_value
 from daas_enclave.upgrade import Upgrader
 from daas_protocol.bcs import BcsError
 from daas_protocol.binding import REQUEST_DOMAIN, RequestAuth, RequestBinding
+from daas_protocol.command_words import is_write
 from daas_protocol.ed25519 import FastVerifyKey, VerifyKey
+from daas_protocol.stored_answer import MAX_WAIT_SECONDS
 from daas_protocol.transport.http1 import Header, HttpRefused, Request, ServerConnection
 
 MAX_ISSUED_SKEW_MS: Final = 60_000
@@ -49,6 +54,9 @@ PARSED_TARGET_BYTES: Final = 512
 
 _JSON: Final = (b"Content-Type", b"application/json")
 _COSE: Final = (b"Content-Type", b'application/cose; cose-type="cose-sign1"')
+KEYS: Final = b"/daas/v1/keys"
+ANSWERS: Final = "/daas/v1/answers/"
+_ANSWER: Final = re.compile(r"/daas/v1/answers/([0-9a-f]{32})(?:\?wait=([0-9]{1,2}))?")
 _ATTESTATION: Final = re.compile(rb"/daas/v1/attestation\?nonce=([0-9a-f]{64})")
 MAX_CONNECTIONS: Final = 1024
 """A gateway opens one for each request under way (at most 512) and keeps a few; each may hold a body of 3 MiB."""
@@ -68,9 +76,19 @@ def parse_request(method: str, target: str) -> RequestInfo:
 class Endpoint:
     """Handles whole requests of the gateway side."""
 
-    def __init__(self, runtime: Runtime, signer: ReceiptSigner, upstream: Upstream, exchanges: Exchanges) -> None:
+    def __init__(
+        self,
+        runtime: Runtime,
+        signer: ReceiptSigner,
+        upstream: Upstream,
+        exchanges: Exchanges,
+        mailbox: Mailbox | None = None,
+    ) -> None:
+        """`mailbox`: of the slot, where there is a chain."""
+        self._mailbox = mailbox
         self._runtime = runtime
         self._signer = signer
+        self._exchanges = exchanges
         self._executor = Executor(upstream, signer, exchanges)
         self._upgrader = Upgrader(upstream, signer, exchanges)
         self.sessions = SessionStore(runtime.config.package_id, runtime.config.cluster_id)
@@ -134,6 +152,9 @@ class Endpoint:
         if request.target.startswith(b"/daas/v1/attestation"):
             await self._attestation(exchange, request)
             return
+        if self._mailbox is not None and request.target == KEYS and request.method == "GET":
+            exchange.connection.send(200, [_JSON], request_keys_json(self._mailbox.keys(), self._mailbox.key_ids()))
+            return
         asked = incoming.read(request)
         auth = self._bind(exchange, asked)
         if asked.method == "POST" and asked.target == SESSIONS:
@@ -141,9 +162,12 @@ class Endpoint:
             return
         session, token, snapshot = self._authenticate(exchange, auth)
         if asked.target.startswith(OWN_PREFIX):
-            self._own(exchange, asked)
+            await self._own(exchange, asked, session)
             return
         info = parse_request(asked.method, asked.target)
+        if self._runtime.chain is not None and is_write(info):
+            # Whatever the cluster's policy sends on chain besides: that is between gateway and user.
+            raise Refused(403, "WriteThroughContract", "a write goes through the contract: submit it as a transaction")
         passage = doors.check(info, upgrade=bool(asked.upgrade))
         if not passage.free:
             authorize(session, token, snapshot, info, asked.content_type)
@@ -237,7 +261,7 @@ class Endpoint:
         self._take_nonce(auth, owner, now_ms)
         self._answer_json(exchange, {"expires_at_ms": session.expires_at_ms})
 
-    def _own(self, exchange: Exchange, asked: Incoming) -> None:
+    async def _own(self, exchange: Exchange, asked: Incoming, session: Session) -> None:
         """The enclave's own endpoints, for whoever has a session."""
         match asked.method, asked.target:
             case "GET", "/daas/v1/status":
@@ -245,8 +269,27 @@ class Endpoint:
             case "GET", "/daas/v1/log/head":
                 headers = [(b"Content-Type", b"application/octet-stream")]
                 answer_whole(exchange, self._signer, 200, headers, self._signer.tree_head())
+            case "GET", target if self._mailbox is not None and target.startswith(ANSWERS):
+                await self._answer_kept(exchange, target, session, self._mailbox.answers)
             case _:
                 raise Refused(404, "NoSuchEndpoint", "the enclave has no such endpoint; see docs/protocol.md")
+
+    async def _answer_kept(self, exchange: Exchange, target: str, session: Session, answers: Answers) -> None:
+        """The answer to an L1 request, for its requester by the same token."""
+        match = _ANSWER.fullmatch(target)
+        if match is None:
+            raise Refused(400, "AnswerRequest", "ask GET /daas/v1/answers/<32 lower-case hex digits>?wait=<0 to 60>")
+        request_id, seconds = bytes.fromhex(match[1]), min(int(match[2] or 0), MAX_WAIT_SECONDS)
+        found = await answers.wait(session.owner, request_id, session.token_id, seconds)
+        if found is None:
+            raise Refused(404, "AnswerUnknown", "there is no answer to this request of yours yet, or it is gone")
+        exchange.session = session
+        self._exchanges.add(exchange)
+        try:
+            headers = [(b"Content-Type", b"application/octet-stream")]
+            await answer_in_parts(exchange, self._signer, 200, headers, found)
+        finally:
+            self._exchanges.discard(exchange)
 
     def _answer_json(self, exchange: Exchange, value: Mapping[str, Any]) -> None:
         answer_whole(exchange, self._signer, 200, [_JSON], json.dumps(value, separators=(",", ":")).encode())

@@ -52,9 +52,7 @@ class Session:
         self.scope = said.scope
         self.expires_at_ms = said.expires_at_ms
         self.epoch = said.session_epoch
-        self.identity = (
-            f"Impersonate-User: {user_name(owner)}\r\nImpersonate-Group: {group_name(said.token)}\r\n"
-        ).encode("ascii")
+        self.identity = identity(owner, said.token)
         self.decisions: dict[tuple[str, ...], bool] = {}
         self.decided_by: Snapshot | None = None
 
@@ -67,6 +65,11 @@ def user_name(owner: bytes) -> str:
 def group_name(token_id: bytes) -> str:
     """The Kubernetes group of a token (32 B): what its Roles are bound to."""
     return f"daas:token:{token_id.hex()}"
+
+
+def identity(owner: bytes, token_id: bytes) -> bytes:
+    """The impersonation header lines of whoever asks by this token (32 B each)."""
+    return f"Impersonate-User: {user_name(owner)}\r\nImpersonate-Group: {group_name(token_id)}\r\n".encode("ascii")
 
 
 class SessionStore:

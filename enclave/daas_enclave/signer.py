@@ -8,13 +8,13 @@ between reading the edge and appending to it.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from daas_enclave.leaf_buffer import LeafBuffer
 from daas_protocol import receipt as wire
-from daas_protocol.intents import Drain
+from daas_protocol.intents import Drain, ReceiptBatch
 from daas_protocol.log import RightEdge, TreeHead
 
 ZERO: Final = bytes(32)
@@ -49,8 +49,15 @@ class ReceiptSigner:
         """Receipts signed in this boot."""
         return self._edge.size
 
-    def receipt(self, subject: Subject, status: int, body_digest: bytes, body_length: int) -> bytes:
-        """A signed Receipt (encoded SignedMessage) over a whole body."""
+    def receipt(
+        self,
+        subject: Subject,
+        status: int,
+        body_digest: bytes,
+        body_length: int,
+        mailbox: wire.MailboxRef | None = None,
+    ) -> bytes:
+        """A signed Receipt (encoded SignedMessage) over a whole body; `mailbox` where the request came through it."""
         edge = self._edge
         payload = wire.Receipt(
             enclave_id=self._enclave_id,
@@ -58,7 +65,7 @@ class ReceiptSigner:
             sequence=edge.size,
             request_digest=subject.request_digest,
             requester=subject.requester,
-            mailbox=None,
+            mailbox=mailbox,
             status=status,
             body_digest=body_digest,
             body_length=body_length,
@@ -104,6 +111,11 @@ class ReceiptSigner:
         self._edge.append(leaf)
         self.leaves.append(leaf)
         return message.encode()
+
+    def batch(self, receipts: Sequence[wire.Receipt]) -> wire.SignedMessage:
+        """Receipts of this boot under one signature; no leaf of its own: each is in the log by its own signature."""
+        payload = ReceiptBatch(tuple(receipts)).to_bcs()
+        return wire.sign(wire.Intent.RECEIPT_BATCH, self._now_ms(), payload, self._sign)
 
     def tree_head(self) -> bytes:
         """A signed TreeHead (encoded SignedMessage) of the log as it is; no leaf of its own."""

@@ -45,7 +45,7 @@ class Upgrader:
             exchange.upstream = connection
             try:
                 try:
-                    head = self._upstream.head(incoming, session, _offer(incoming))
+                    head = self._upstream.head(incoming, session.identity, _offer(incoming))
                     response = await connection.request(head, incoming.body)
                     if response.raw is None:
                         await self._answer_refused(exchange, response)

@@ -67,13 +67,14 @@ class KeyInfo:
 
 
 class UserKey:
-    """A loaded key: an address (32 bytes) and the means to sign personal messages with it."""
+    """A loaded key: an address (32 bytes) and the means to sign with it. A `daas_chain.sui.signing.Signer`."""
 
-    __slots__ = ("_private", "address")
+    __slots__ = ("_private", "_public", "address")
 
     def __init__(self, private: Ed25519PrivateKey) -> None:
         self._private = private
-        self.address = sui.address_of(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+        self._public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+        self.address = sui.address_of(self._public)
 
     def __repr__(self) -> str:
         return f"UserKey({sui.format_address(self.address)})"
@@ -84,6 +85,10 @@ class UserKey:
     def sign_personal_message(self, message: bytes) -> bytes:
         """Sui personal-message signature: flag || signature || public key, 97 bytes."""
         return sui.sign_personal_message(self._private, message)
+
+    async def sign(self, digest: bytes) -> bytes:
+        """Of a transaction: flag || signature || public key, 97 bytes, over the 32 bytes of `signing_digest`."""
+        return bytes((sui.ED25519_FLAG,)) + self._private.sign(digest) + self._public
 
 
 def _path_of(folder: Path, name: str) -> Path:

@@ -69,6 +69,7 @@ def sources() -> dict[tuple[str, str], dict[str, list[re.Match[str]]]]:
     return found
 
 
+@pytest.mark.e2e
 def test_every_function_of_the_frameworks_sources_is_read_with_its_visibility(built: artifacts.Artifacts) -> None:
     known, expected = modules(built), sources()
     assert set(known) == set(expected)
@@ -87,6 +88,7 @@ def test_every_function_of_the_frameworks_sources_is_read_with_its_visibility(bu
     assert checked > 900
 
 
+@pytest.mark.e2e
 def test_every_struct_and_enum_of_the_frameworks_sources_is_read_with_its_abilities(built: artifacts.Artifacts) -> None:
     known, expected = modules(built), sources()
     checked = 0

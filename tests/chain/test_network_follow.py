@@ -153,6 +153,17 @@ async def test_a_subscription_that_skips_and_repeats_is_mended(node: StubNode, n
     assert await following == list(range(12))
 
 
+async def test_what_arrives_while_the_rest_is_fetched_is_given_once(node: StubNode, network: Network) -> None:
+    await producing(node, 3, 0)
+    node.faults["GetCheckpoint"] = [waiting(0.1)]
+    following = asyncio.create_task(numbers(network, 0, 7))
+    await until(lambda: node.subscribers)
+    await producing(node, 3, 0.01)
+    await until(lambda: node.calls["GetCheckpoint"] >= 7)
+    node.add_checkpoint()
+    assert await following == list(range(7))
+
+
 async def test_a_checkpoint_that_is_announced_before_it_is_there_is_waited_for(
     node: StubNode, network: Network
 ) -> None:

@@ -179,7 +179,7 @@ async def test_a_coin_in_doubt_stays_out_until_its_version_changes(node: StubNod
     assert raised.value.digest.hex()
     assert sender.coins.count() == 0
     with pytest.raises(errors.CoinsBusyError, match="in doubt"):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
     assert node.objects == before
     assert node.calls["ExecuteTransaction"] == 1
     # It was executed after all.
@@ -236,7 +236,7 @@ async def test_a_coin_in_doubt_comes_back_when_the_transaction_has_expired(node:
         await sender.submit(call(), BUDGET)
     node.epoch += 1
     with pytest.raises(errors.CoinsBusyError):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
     node.epoch += 1
     assert (await sender.submit(call(2), BUDGET)).failure is None
 
@@ -252,7 +252,21 @@ async def test_a_cancelled_sender_leaves_its_coin_in_doubt(node: StubNode, sende
         await task
     assert sender.coins.count() == 0
     with pytest.raises(errors.CoinsBusyError):
-        await sender.submit(call(1), BUDGET, sender.network.deadline(0.2))
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
+
+
+async def test_a_reading_does_not_free_a_coin_in_use(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+    node.faults["ExecuteTransaction"] = [waiting(0.15)]
+    first = asyncio.create_task(sender.submit(call(), BUDGET))
+    while not node.calls["ExecuteTransaction"]:
+        await asyncio.sleep(0.01)
+    await sender.coins.refresh()
+    assert sender.coins.count() == 0
+    second = await sender.submit(call(1), BUDGET)
+    assert first.done()
+    assert (await first).digest != second.digest
+    assert node.calls["ExecuteTransaction"] == 2
 
 
 async def test_what_was_never_sent_costs_no_coin(node: StubNode, sender: Submitter) -> None:
@@ -268,6 +282,19 @@ async def test_what_was_never_sent_costs_no_coin(node: StubNode, sender: Submitt
     node.status = Failure((FailureKind.ARITY_MISMATCH, None), 0)
     assert sender.coins.count() == 1
     assert node.calls["ExecuteTransaction"] == 0
+
+
+async def test_a_node_that_is_not_there_puts_nothing_in_doubt(node: StubNode, sender: Submitter) -> None:
+    coins(node, 1)
+    await sender.submit(call(), BUDGET)
+    await node.stop()
+    await asyncio.sleep(0.02)
+    with pytest.raises(errors.UnreachableError) as raised:
+        await sender.submit(call(1), BUDGET, sender.network.deadline(0.4))
+    assert not raised.value.sent
+    assert sender.coins.count() == 1
+    await node.start(sender.network.endpoint.port)
+    assert (await sender.submit(call(1), BUDGET)).failure is None
 
 
 async def test_a_refusal_after_a_doubt_is_a_doubt(node: StubNode, sender: Submitter) -> None:
@@ -323,6 +350,16 @@ async def test_commands_that_use_the_gas_coin_make_it_be_read_again(node: StubNo
     assert node.calls["ListOwnedObjects"] == reads + 1
 
 
+async def test_what_is_split_off_the_gas_coin_is_needed_beside_the_budget(node: StubNode, sender: Submitter) -> None:
+    coins(node, 2)
+    commands = Builder()
+    commands.transfer(commands.split(GAS, [60_000_000, 35_000_000]), BOB)
+    outcome = await sender.submit(commands, BUDGET)
+    assert len(outcome.effects.changed_objects) == 2, "both coins: 100 million are not enough"  # type: ignore[union-attr]
+    with pytest.raises(errors.InsufficientGasError, match="needs 200000000 MIST"):
+        await sender.submit(call(), Payment(budget=10_000_000, spent=190_000_000))
+
+
 async def test_a_sponsor_pays_and_both_sign(node: StubNode, network: Network) -> None:
     coin = node.add_coin("theirs", SPONSOR.address, 50_000_000).object_id
     seen: list[Any] = []
@@ -346,7 +383,9 @@ async def test_a_sponsor_pays_and_both_sign(node: StubNode, network: Network) ->
 
 
 async def test_an_object_of_the_sender_is_no_gas_for_its_own_transaction(node: StubNode, sender: Submitter) -> None:
-    first, second = coins(node, 2)
+    (second,) = coins(node, 1)
+    # The one that would be taken: the smallest that is enough.
+    first = node.add_coin("smaller", SIGNER.address, 50_000_000).object_id
     commands = Builder()
     commands.transfer([commands.object(first, Passing.CONSUME)], BOB)
     outcome = await sender.submit(commands, BUDGET)
@@ -386,7 +425,7 @@ async def test_waiting_for_a_checkpoint_ends_with_its_number_or_in_time(node: St
     outcome = await sender.submit(call(), BUDGET)
     assert outcome.checkpoint is None
     with pytest.raises(errors.TimedOutError, match="in no checkpoint"):
-        await sender.network.settled(outcome.digest, sender.network.deadline(0.2))
+        await sender.network.settled(outcome.digest, sender.network.deadline(0.4))
     effects, _ = node.executed.pop(outcome.digest)
     waiter = asyncio.create_task(sender.network.settled(outcome.digest))
     await asyncio.sleep(0.05)

@@ -63,6 +63,7 @@ def test_the_faucet_gives_coins_that_are_on_the_network(daas: Daas, running: dic
     assert text.stdout.startswith(f"1,000 SUI in 5 coins for {ADDRESS}\n")
 
 
+@pytest.mark.e2e
 def test_a_network_ends_in_order_and_goes_on_where_it_was(tmp_path: Path) -> None:
     known = []
     for _ in range(2):
@@ -78,6 +79,7 @@ def test_a_network_ends_in_order_and_goes_on_where_it_was(tmp_path: Path) -> Non
     assert known[1]["checkpoint"] >= known[0]["checkpoint"]
 
 
+@pytest.mark.e2e
 def test_a_folder_in_use_a_taken_port_and_other_settings_end_with_the_next_step(daas: Daas, tmp_path: Path) -> None:
     data = ("--data", str(tmp_path / "net"))
     with localnet(*data) as network:

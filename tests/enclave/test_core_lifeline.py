@@ -151,7 +151,8 @@ def test_lines_lost_are_counted_in_front_of_the_next_line() -> None:
             assert line == first
             pump.write("after\n")
             tries += 1
-        assert reader.readline() == b"after\n"
+        # Where the pump's thread was slow to begin, some were lost between the thousand already.
+        assert reader.readline() in (first, b"after\n")
         pump.close()
         os.close(write_end)
     assert 0 < json.loads(line)["count"] < 1_000 + tries

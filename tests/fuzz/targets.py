@@ -5,6 +5,7 @@ from __future__ import annotations
 from fuzz import (
     attestation_targets,
     chain_targets,
+    envelope_targets,
     file_targets,
     follow_targets,
     light_targets,
@@ -21,4 +22,5 @@ TARGETS: dict[str, Target] = {
     **chain_targets.TARGETS,
     **light_targets.TARGETS,
     **follow_targets.TARGETS,
+    **envelope_targets.TARGETS,
 }

@@ -1,6 +1,7 @@
-"""How long a request transaction of the contract takes through the server: `python tests/localnet/bench_rpc.py [N] [file]`
-(with the package compiled) serves a network and sends N requests (500 unless told) of 1,500 bytes from another process,
-one after the other; what is sent is made before the clock starts. With `profile`: where the server's time goes."""
+"""How long requests to the contract take through the server: `python tests/localnet/bench_rpc.py [N] [file] [profile]`
+(with the package compiled) serves a network and sends N requests (200 unless told) of 1,500 bytes from another process,
+one after the other, then eight at a time; what is sent is made before the clock starts. `file`: with a store that is
+durable; `profile`: where the server's time goes."""
 
 from __future__ import annotations
 
@@ -23,15 +24,16 @@ from daas_chain.sui import transaction as tx
 from daas_localnet.ledger.settle import Outcome
 from daas_localnet.ledger.sqlite import SqliteStore
 from daas_localnet.ledger.store import MemoryStore
-from daas_localnet.rpc.server import Pace, serve
+from daas_localnet.rpc.server import Pace, Running, serve
 from support.ledger_world import START_MS, Block
-from support.localnet_world import ALICE, BOB, FAUCET, Account, NodeWorld, address, settings, sign
+from support.localnet_world import ALICE, BOB, FAUCET, NodeWorld, address, settings, sign
 from support.move_world import built
 from support.rpc_world import RawClient, mask
 
 KEYS = {address(one): one for one in (ALICE, BOB, FAUCET)}
 PATHS = ("effects.bcs", "events.bcs", "digest")
-ANSWERED = 8
+CLIENTS = 8
+LIGHT = ("transactions.digest", "summary.bcs", "signature", "contents.bcs", "transactions.effects.bcs")
 ROUTE = "/sui.rpc.v2.TransactionExecutionService/ExecuteTransaction"
 
 
@@ -59,17 +61,25 @@ class SignedContract(NodeWorld, contract.ContractWorld):
 
 
 class Sender:
-    """Requests of BOB, one after the other: what the next one needs of this one's effects is read there."""
+    """Requests of BOB, `CLIENTS` at a time: each with its own token and coin, so that none waits for another one."""
 
     def __init__(self, world: SignedContract) -> None:
         self.world = world
         self.number = 1
+        self.tokens = [world.token, *(world.issue(address(BOB)) for _ in range(CLIENTS - 1))]
+        self.coins = [one.object_id for one in world.coins(address(BOB))[:CLIENTS]]
 
-    def next(self) -> bytes:
-        block = self.world.block()
-        self.world.request(block, self.number)
-        self.number += 1
-        return self.encoded(block)
+    def round(self, count: int) -> list[bytes]:
+        found = []
+        for index in range(count):
+            block = self.world.block()
+            self.world.request(block, self.number, token=self.tokens[index])
+            self.number += 1
+            data = self.world.data(
+                block, address(BOB), budget=contract.BUDGET, coins=[self.world.get(self.coins[index])]
+            )
+            found.append(encoded(data))
+        return found
 
     def answer(self, count: int) -> None:
         """Receipts of the last so many requests, in one message: a mailbox has room for some only."""
@@ -77,90 +87,123 @@ class Sender:
         self.world.receipts(block, range(self.number - count, self.number), address(BOB))
         self.world.run(block, address(BOB), budget=contract.BUDGET)
 
-    def encoded(self, block: Block) -> bytes:
-        data = self.world.data(block, address(BOB), budget=contract.BUDGET)
-        return bytes(
-            v2.ExecuteTransactionRequest(
-                transaction=v2.Transaction(bcs=v2.Bcs(value=tx.TRANSACTION_DATA.encode(data))),
-                signatures=[v2.UserSignature(bcs=v2.Bcs(value=sign(data, BOB)))],
-                read_mask=mask(*PATHS),
-            )
+
+def encoded(data: tx.TransactionData) -> bytes:
+    return bytes(
+        v2.ExecuteTransactionRequest(
+            transaction=v2.Transaction(bcs=v2.Bcs(value=tx.TRANSACTION_DATA.encode(data))),
+            signatures=[v2.UserSignature(bcs=v2.Bcs(value=sign(data, BOB)))],
+            read_mask=mask(*PATHS),
         )
+    )
 
 
-def client(port: int, inbox: Any, outbox: Any) -> None:
-    """In its own process: sends what it is given, says how long it took and whether it succeeded."""
+def clients(port: int, inbox: Any, outbox: Any) -> None:
+    """In a process of their own: send what they are given, say how long it took and, at last, until when certified."""
+
+    async def execute(raw: RawClient, message: bytes, sent: dict[str, float]) -> tuple[float, bool]:
+        began = time.perf_counter()
+        async with raw.channel.request(ROUTE, Cardinality.UNARY_UNARY, bytes, v2.ExecuteTransactionResponse) as stream:
+            await stream.send_message(message, end=True)
+            answer = await stream.recv_message()
+        sent[answer.transaction.digest] = began
+        return (time.perf_counter() - began) * 1_000, answer.transaction.effects.bcs.value[1] == 0
+
+    async def follow(raw: RawClient, certified: dict[str, float]) -> None:
+        async for one in raw.subscribe(v2.SubscribeCheckpointsRequest(read_mask=mask(*LIGHT))):
+            now = time.perf_counter()
+            for each in one.checkpoint.transactions:
+                certified[each.digest] = now
 
     async def run() -> None:
-        raw = RawClient(port)
-        while True:
-            message = await asyncio.get_running_loop().run_in_executor(None, inbox.get)
-            if message is None:
-                return
+        raws = [RawClient(port) for _ in range(CLIENTS + 1)]
+        sent: dict[str, float] = {}
+        certified: dict[str, float] = {}
+        following = asyncio.create_task(follow(raws[-1], certified))
+        while (messages := await asyncio.to_thread(inbox.get)) is not None:
             began = time.perf_counter()
-            async with raw.channel.request(
-                ROUTE, Cardinality.UNARY_UNARY, bytes, v2.ExecuteTransactionResponse
-            ) as stream:
-                await stream.send_message(message, end=True)
-                answer = await stream.recv_message()
-            taken = (time.perf_counter() - began) * 1_000
-            outbox.put((taken, answer.transaction.effects.bcs.value[1] == 0))
+            done = await asyncio.gather(*(execute(raws[n], one, sent) for n, one in enumerate(messages)))
+            outbox.put(((time.perf_counter() - began) * 1_000, done))
+        await asyncio.sleep(1)
+        following.cancel()
+        outbox.put([(certified[one] - began) * 1_000 for one, began in sent.items() if one in certified])
+        for one in raws:
+            one.close()
 
     asyncio.run(run())
 
 
-async def measure(count: int, in_file: bool) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        store = SqliteStore(Path(folder) / "ledger") if in_file else MemoryStore()
-        world = SignedContract(store)
-        now = [START_MS]
-        running = await serve(world.network, pace=Pace(0.2, 1.0), now_ms=lambda: now[0])
+class Bench:
+    def __init__(self, world: SignedContract, running: Running) -> None:
+        self.running = running
+        self.sender = Sender(world)
         context = multiprocessing.get_context("spawn")
-        inbox, outbox = context.Queue(), context.Queue()
-        process = context.Process(target=client, args=(running.port, inbox, outbox), daemon=True)
+        self.inbox, self.outbox = context.Queue(), context.Queue()
+        process = context.Process(target=clients, args=(running.port, self.inbox, self.outbox), daemon=True)
         process.start()
-        loop = asyncio.get_running_loop()
-        sender = Sender(world)
-        taken, ledger = [], []
-        network = world.network
+        self.ledger: list[float] = []
+
+    async def rounds(self, count: int, at_once: int) -> None:
+        network = self.running.network
         execute = network.execute
+        taken, walls = [], []
 
         def timed(*arguments: Any) -> Any:
             began = time.perf_counter()
             done = execute(*arguments)
-            ledger.append((time.perf_counter() - began) * 1_000)
+            self.ledger.append((time.perf_counter() - began) * 1_000)
             return done
 
+        name = "TransactionExecutionService/ExecuteTransaction"
+        before, self.ledger = self.running.counters.seconds.get(name, 0), []
         profile = cProfile.Profile()
         for index in range(count):
-            if index and index % ANSWERED == 0:
-                profile.disable()
-                network.execute = execute  # type: ignore[method-assign]
-                sender.answer(ANSWERED)
+            self.inbox.put(self.sender.round(at_once))
             network.execute = timed  # type: ignore[method-assign]
-            inbox.put(sender.next())
-            if index > count // 2 and "profile" in sys.argv:
+            if "profile" in sys.argv and index > count // 2:
                 profile.enable()
-            took, succeeded = await loop.run_in_executor(None, outbox.get)
-            assert succeeded
-            if index >= 20:
-                taken.append(took)
-        profile.disable()
-        inbox.put(None)
-        name = "TransactionExecutionService/ExecuteTransaction"
-        served = running.counters.seconds[name] * 1_000 / count
-        print(f"{'file' if in_file else 'memory'}: {count} requests, {len(sender.next()):,} bytes each")
-        print(f"client, until Execute returns: median {statistics.median(taken):.1f} ms, p95 {p95(taken):.1f} ms")
-        print(f"handler: mean {served:.1f} ms; ledger and store in it: mean {statistics.mean(ledger):.1f} ms")
+            wall, done = await asyncio.to_thread(self.outbox.get)
+            profile.disable()
+            network.execute = execute  # type: ignore[method-assign]
+            assert all(succeeded for _, succeeded in done)
+            self.sender.answer(at_once)
+            if index >= 3:
+                taken += [one for one, _ in done]
+                walls.append(wall)
+        handler = (self.running.counters.seconds[name] - before) * 1_000 / (count * at_once)
+        print(
+            f"{at_once} at once: until Execute returns {show(taken)}; {at_once * 1_000 / statistics.mean(walls):.0f}/s"
+        )
+        print(
+            f"   in the handler {handler:.1f} ms on average, {statistics.mean(self.ledger):.1f} of it ledger and store"
+        )
         if "profile" in sys.argv:
             pstats.Stats(profile).sort_stats("cumulative").print_stats(45)
+
+    async def certified(self) -> None:
+        self.inbox.put(None)
+        found = await asyncio.to_thread(self.outbox.get)
+        print(f"until a subscriber has its certified checkpoint: {show(found)} ({len(found)} requests, every 200 ms)")
+
+
+def show(values: list[float]) -> str:
+    ordered = sorted(values)
+    return f"median {statistics.median(ordered):.1f} ms, p95 {ordered[len(ordered) * 95 // 100]:.1f} ms"
+
+
+async def main(count: int, in_file: bool) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        store = SqliteStore(Path(folder) / "ledger") if in_file else MemoryStore()
+        world = SignedContract(store)
+        running = await serve(world.network, pace=Pace(0.2, 1.0), now_ms=lambda: START_MS)
+        bench = Bench(world, running)
+        print("a store in a file" if in_file else "a store in memory")
+        await bench.rounds(count, 1)
+        await bench.rounds(max(count // CLIENTS, 5), CLIENTS)
+        await bench.certified()
         await running.close()
-
-
-def p95(values: list[float]) -> float:
-    return sorted(values)[len(values) * 95 // 100]
 
 
 if __name__ == "__main__":
     numbers = [int(one) for one in sys.argv[1:] if one.isdigit()]
-    asyncio.run(measure(numbers[0] if numbers else 500, "file" in sys.argv))
+    asyncio.run(main(numbers[0] if numbers else 200, "file" in sys.argv))

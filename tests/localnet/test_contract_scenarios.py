@@ -136,6 +136,7 @@ def test_what_a_step_says_is_what_the_store_has() -> None:
 
 
 @pytest.mark.e2e
+@pytest.mark.timeout(900)
 def test_the_real_test_vm_agrees_with_our_ledger_on_every_scenario(monkeypatch: pytest.MonkeyPatch) -> None:
     need_compiler()
     with move_tool.locked():

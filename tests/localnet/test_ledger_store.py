@@ -72,6 +72,11 @@ def test_a_ledger_in_a_file_does_what_one_in_memory_does(tmp_path: Path) -> None
     for owner in owners:
         expected = sorted((one for one in world.store if one.owner == owner), key=lambda one: one.object_id)
         assert again.owned(owner) == world.store.owned(owner) == tuple(expected)
+        for index in (0, len(expected) // 2, len(expected) - 1):
+            start = expected[index].object_id
+            for store in (again, world.store):
+                assert tuple(store.owned_from(owner, start)) == tuple(expected[index:])
+                assert tuple(store.owned_from(owner, start + b"\0")) == tuple(expected[index + 1 :])
     assert again.owned(ObjectOwner(CLOCK)) == world.store.owned(ObjectOwner(CLOCK)) == ()
     for one in world.store:
         assert again.get(one.object_id) == one

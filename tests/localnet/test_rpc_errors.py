@@ -19,7 +19,9 @@ from daas_chain.sui import transaction as tx
 from daas_chain.sui.types import Primitive, StructTag, TypeTag, VectorTag
 from daas_localnet.rpc import calls, texts
 from daas_localnet.rpc.errors import RpcError
+from daas_localnet.rpc.mask import ALL
 from daas_localnet.rpc.paging import page
+from daas_localnet.rpc.transactions import render
 from support.localnet_world import ALICE, BOB, COIN, FAUCET, Account, address, sign
 from support.rpc_world import Served, mask, served
 
@@ -175,6 +177,52 @@ async def test_bad_signatures_and_inputs_are_refused_by_their_check_and_change_n
         assert len(tuple(world.world.store)) == before
         assert world.world.network.pending == 0
         assert (await world.raw.call(EXECUTE, request(expired, sign(expired, FAUCET)))).transaction is not None
+
+
+async def test_a_transaction_in_parts_is_the_one_that_was_signed() -> None:
+    async with served() as world:
+        node = world.world
+        chain = node.network.chain_id
+        for block, expiration in (
+            (node.transfer(5), tx.NeverExpires()),
+            (node.listing(), tx.ExpiresAfterEpoch(3)),
+            (node.transfer(6), tx.ValidDuring(0, 1, None, None, chain, 7)),
+            (node.transfer(7), tx.Validity(0, 0, None, None, chain, 2**32 - 1, None)),
+        ):
+            data, _ = node.signed(block, FAUCET, expiration=expiration)
+            parts = render(data, ALL)
+            digest = parts.digest
+            parts.bcs, parts.digest = None, None
+            signatures = [v2.UserSignature(bcs=v2.Bcs(value=sign(data, FAUCET)))]
+            wanted = v2.ExecuteTransactionRequest(
+                transaction=parts, signatures=signatures, read_mask=mask("digest", "effects", "transaction")
+            )
+            done = (await world.raw.call(EXECUTE, wanted)).transaction
+            assert done.digest == digest
+            assert done.effects.status.success
+            assert done.transaction.expiration == parts.expiration
+            parts.gas_payment.budget = None
+            problem = await world.raw.fails(EXECUTE, replace(wanted, transaction=parts))
+            assert problem.status is Status.INVALID_ARGUMENT
+            assert b"gas_payment" in violation(problem)
+
+
+async def test_a_simple_signature_is_one_too() -> None:
+    async with served() as world:
+        data, (signature,) = world.world.signed(world.world.transfer(5), FAUCET)
+        simple = v2.SimpleSignature(
+            scheme=v2.SignatureScheme.ED25519, signature=signature[1:65], public_key=signature[65:]
+        )
+        wanted = request(data)
+        wanted.signatures = [v2.UserSignature(simple=simple)]
+        assert (await world.raw.call(EXECUTE, wanted)).transaction.effects.status.success
+        for wrong in (
+            replace(simple, public_key=b""),
+            replace(simple, signature=signature[1:]),
+            replace(simple, scheme=v2.SignatureScheme.SECP256K1),
+        ):
+            wanted.signatures = [v2.UserSignature(simple=wrong)]
+            assert (await world.raw.fails(EXECUTE, wanted)).status is Status.INVALID_ARGUMENT
 
 
 async def test_the_same_transaction_again_gives_the_same_and_masks_are_checked_before_it_runs() -> None:

@@ -198,6 +198,36 @@ async def test_ten_thousand_mutated_requests_end_in_a_status_that_is_meant() -> 
         await alive(world)
 
 
+async def test_calls_with_broken_headers_end_at_once() -> None:
+    async with served() as world:
+        client = await H2Client().open(world.running.port)
+        good = [(":method", "POST"), (":scheme", "http"), (":path", f"/sui.rpc.v2.{OBJECT}"), ("te", "trailers")]
+        good += [("content-type", "application/grpc+proto")]
+        for index, headers in enumerate(
+            (
+                good[1:],
+                [one for one in good if one[0] != ":path"],
+                [*good, ("x-bin", "!!!"), ("y-bin", "a")],
+                [*good, ("grpc-timeout", "soon")],
+                [(name, "GET" if name == ":method" else value) for name, value in good],
+                [(name, "text/plain" if name == "content-type" else value) for name, value in good],
+                [one for one in good if one[0] != "te"],
+            )
+        ):
+            number = client.connection.get_next_available_stream_id()
+            client.connection.config.validate_outbound_headers = False
+            client.connection.send_headers(number, headers)
+            await client.flush()
+            answer = client.answers[number]
+            await client.read_until(lambda: answer.ended or client.closed, 3)  # noqa: B023
+            assert answer.ended, index
+            if client.closed:
+                client = await H2Client().open(world.running.port)
+        assert (await client.call(OBJECT, framed(GOOD))).status == 0
+        client.close()
+        await alive(world)
+
+
 async def test_bytes_that_are_no_http2_close_their_connection_only() -> None:
     async with served() as world:
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"\0" * 1_000, random.Random(3).randbytes(5_000)):
@@ -217,6 +247,7 @@ async def test_more_connections_than_allowed_are_closed_at_once() -> None:
         opened = [await asyncio.open_connection("127.0.0.1", world.running.port) for _ in range(40)]
         await asyncio.sleep(0.1)
         assert world.running.connections <= 5
+        # Those that do nothing make room for who wants something.
         await alive(world)
         for _, writer in opened:
             writer.transport.abort()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daas_protocol import binding, log_stream, receipt
+from daas_protocol import binding, delivery, log_stream, receipt, request_envelope
 from daas_protocol.bcs import BcsError
 from daas_protocol.log import TreeHead
 
@@ -20,6 +20,8 @@ B16 = st.binary(min_size=16, max_size=16)
 B32 = st.binary(min_size=32, max_size=32)
 B64 = st.binary(min_size=64, max_size=64)
 TEXT = st.text(max_size=8)
+WORD = st.text(max_size=4)
+VISIBLE = st.text("!~az/; ", max_size=8).map(str.strip)
 MAILBOX = st.builds(receipt.MailboxRef, U64, U64, U64, st.none() | B32)
 COMMON = (B32, B16, U64, B32, B32, st.none() | MAILBOX, st.integers(0, 2**16 - 1), B32, U64, B32)
 INTENT = st.sampled_from(receipt.Intent)
@@ -47,6 +49,21 @@ STRUCTURES = {
     "RequestAuth": bcs(binding.RequestAuth, B32, B16, U64, B64),
     "LeafBatch": bcs(log_stream.LeafBatch, B16, st.integers(0, 2**64 - 10), st.lists(B32, max_size=3).map(tuple)),
     "LeafAck": bcs(log_stream.LeafAck, B16, U64),
+    "EnvelopeInfo": bcs(
+        request_envelope.EnvelopeInfo, B32, B32, B32, U64, B32, B32, B16, WORD, WORD, WORD, WORD, WORD, B32, U64
+    ),
+    "L1Plaintext": bcs(
+        request_envelope.L1Plaintext,
+        st.sampled_from(("GET", "PATCH")),
+        st.sampled_from(("/", "/api/v1/pods?a=%20")),
+        VISIBLE,
+        VISIBLE,
+        B16,
+        U64,
+        st.binary(max_size=20),
+        st.none() | B32,
+    ),
+    "Delivery": bcs(delivery.Delivery, st.integers(0, 2**16 - 1), TEXT, st.binary(max_size=20)),
     # The payload of a signed message is opaque until its intent is known, so a prefix may be another message.
     "SignedMessage": Structure(
         st.builds(receipt.SignedMessage, INTENT, U64, st.binary(max_size=64), B64),
@@ -55,7 +72,12 @@ STRUCTURES = {
         prefixes_are_values=True,
     ),
 }
-NAMED = (BcsError, binding.VersionError)
+NAMED = (
+    BcsError,
+    binding.VersionError,
+    request_envelope.PlaintextError,
+    delivery.DeliveryStructureError,
+)
 structures = pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES.keys())
 few = settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

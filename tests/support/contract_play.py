@@ -51,9 +51,8 @@ from .contract_steps import (
 from .ledger_world import FAUCET, STD, SUI, Block, LedgerWorld, first_state
 from .move_world import ADMIN, DAAS, OPERATOR, START_MS, USER, address, built, machine
 
-STRANGER, WORKER = address(0x577A), address(0x3042)
-PEOPLE = (ADMIN, OPERATOR, USER, STRANGER, WORKER)
-COIN = StructTag(SUI, "coin", "Coin", (StructTag(SUI, "sui", "SUI"),))
+STRANGER = address(0x577A)
+PEOPLE = (ADMIN, OPERATOR, USER, STRANGER)
 
 
 @cache

@@ -13,13 +13,13 @@ from daas_protocol.binding import EnclaveBinding
 from daas_protocol.intents import ReceiptBatch
 from daas_protocol.receipt import Intent, MailboxRef, Receipt, SignedMessage
 
-from .contract_play import COIN, PEOPLE, STRANGER, WORKER, Draft, Play
+from .contract_play import STRANGER, Draft, Play
 from .contract_steps import Attest, Clock, Held, Result, Value, flag, id_of, many, number, octets, text, who
 from .move_golden_events import PARAMS, PUBLIC_KEYS
 from .move_signing import boot_id, receipt, request_digest, request_id, signed
 from .move_world import ADMIN, FEE, OPERATOR, USER
 
-__all__ = ["ADMIN", "COIN", "FEE", "OPERATOR", "PEOPLE", "STRANGER", "USER", "WORKER", "Stage"]
+__all__ = ["ADMIN", "FEE", "OPERATOR", "STRANGER", "USER", "Stage"]
 
 SUI_MIST = 10**9
 DAY, HOUR = 86_400_000, 3_600_000

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ RANDOM_RUNS = 10
 _ONLY_TESTS = re.compile(r"#\[\s*(?:test_only|test|random_test|expected_failure)\b[^\]]*\]")
 _TEST = re.compile(r"((?:^[ ]*#\[[^\]]*\]\s*)+)(?:public\s+|entry\s+)*fun\s+(\w+)\s*\(", re.MULTILINE)
 _MODULE = re.compile(r"^module\s+\w+::(\w+)\s*;", re.MULTILINE)
+_SAID = re.compile(r"aborted(?: with (?:error constant '(\w+)'|code (\d+)))? originating in the module (\S+)")
 UNNAMED = "unnamed"
 
 
@@ -67,8 +68,15 @@ class Ending:
 
     failure: str = ""
     module: str = ""
+    line: int | None = None
+    """Of the source, where an abort says it."""
     events: int = 0
     work: int = 0
+
+    def is_at(self, place: Place) -> bool:
+        """Whether the real machine has seen the same."""
+        error = self.failure.removeprefix("abort_code = ").rpartition("::")[2]
+        return (self.module, error) == (place.module, place.error) and self.line in (None, place.line)
 
     @property
     def attribute(self) -> str:
@@ -77,6 +85,29 @@ class Ending:
         if self.failure == UNNAMED:
             return ", expected_failure"
         return f", expected_failure({self.failure}, location = {self.module})"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where and of what a test ended: module, error (a name, a code, UNNAMED), line."""
+
+    module: str
+    error: str
+    line: int
+
+
+def places(output: str) -> dict[str, Place]:
+    """What the real runner reports of tests that fail with no failure expected, by their titles."""
+    found = {}
+    for section in re.split(r"^Failures in \w+::", output, flags=re.MULTILINE)[1:]:
+        module, _, rest = section.partition(":")
+        for block in re.split(r"^┌── ", rest, flags=re.MULTILINE)[1:]:
+            line = re.search(r"┌─ \S+?:(\d+):\d+", block)
+            said = _SAID.search(block)
+            if line is None or said is None:
+                raise AssertionError(f"{module}: a report that says no place: {block[:500]}")
+            found[f"{module}::{block.split(' ')[0]}"] = Place(said[3], said[1] or said[2] or UNNAMED, int(line[1]))
+    return found
 
 
 def sources() -> dict[str, str]:
@@ -164,7 +195,7 @@ def run(machine: Machine, test: Test) -> Ending:
         except ExecutionFailure as failure:
             failed = _failure(machine, failure)
         else:
-            failed = ("", "")
+            failed = ("", "", None)
         endings.add(failed)
     if len(endings) != 1:
         raise AssertionError(f"{test.title}: its arguments decide what it ends in: {endings}")
@@ -189,7 +220,7 @@ def _any(chosen: random.Random, type_: Type) -> Any:
     raise AssertionError(f"no {type_} for a test")
 
 
-def _failure(machine: Machine, failure: ExecutionFailure) -> tuple[str, str]:
+def _failure(machine: Machine, failure: ExecutionFailure) -> tuple[str, str, int | None]:
     place = failure.location
     if place is None or place.address not in NAMES:
         raise failure
@@ -199,17 +230,14 @@ def _failure(machine: Machine, failure: ExecutionFailure) -> tuple[str, str]:
             code = failure.code or 0
             found = decode_abort(machine.world.module(place.address, place.module).module, code)
             if found.name is not None:
-                return f"abort_code = {module}::{found.name}", module
-            return (UNNAMED, module) if found.line is not None else (f"abort_code = {code}", module)
+                return f"abort_code = {module}::{found.name}", module, found.line
+            if found.line is not None:
+                return UNNAMED, module, found.line
+            return f"abort_code = {code}", module, None
         case _, Status.ARITHMETIC_ERROR:
-            return "arithmetic_error", module
+            return "arithmetic_error", module, None
         case _, Status.VECTOR_OPERATION_ERROR:
-            return f"vector_error, minor_status = {failure.code}", module
+            return f"vector_error, minor_status = {failure.code}", module, None
         case FailureKind.PRIMITIVE, status:
-            return f"major_status = {status.value}", module
+            return f"major_status = {status.value}", module, None
     raise failure
-
-
-def endings(machine: Machine, tests: list[Test]) -> Iterator[tuple[Test, Ending]]:
-    for test in tests:
-        yield test, run(machine, test)

@@ -29,19 +29,23 @@ PUBLISHING = Payment(ceiling=10_000_000_000)
 ANCHOR = bytes(range(32))
 
 
+def sender_for(network: Network, account: Account, sponsor: Account | None = None) -> Submitter:
+    payer = Ed25519Signer(account if sponsor is None else sponsor)
+    return Submitter(
+        network,
+        Ed25519Signer(account),
+        GasCoins(network, payer.address),
+        sponsor=None if sponsor is None else payer,
+    )
+
+
 @dataclass(slots=True)
 class NetworkWorld:
     running: Running
     network: Network
 
     def sender(self, account: Account, sponsor: Account | None = None) -> Submitter:
-        payer = Ed25519Signer(account if sponsor is None else sponsor)
-        return Submitter(
-            self.network,
-            Ed25519Signer(account),
-            GasCoins(self.network, payer.address),
-            sponsor=None if sponsor is None else payer,
-        )
+        return sender_for(self.network, account, sponsor)
 
     async def fund(self, account: Account, *amounts: int) -> None:
         commands = Builder()

@@ -108,6 +108,10 @@ def revoke_policy(contract: Contract, commands: Builder, by: Administered, versi
     contract.call(commands, "cluster::revoke_policy", Use(by.cluster), Use(by.admin_cap), pure.u64(version))
 
 
+def revoke_policy_by_veto(contract: Contract, commands: Builder, cluster: bytes, veto_cap: bytes, version: int) -> None:
+    contract.call(commands, "cluster::revoke_policy_by_veto", Use(cluster), Use(veto_cap), pure.u64(version))
+
+
 def raise_min_version(contract: Contract, commands: Builder, by: Administered, version: int) -> None:
     contract.call(commands, "cluster::raise_min_version", Use(by.cluster), Use(by.admin_cap), pure.u64(version))
 

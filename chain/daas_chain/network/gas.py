@@ -19,7 +19,7 @@ from daas_chain.sui.effects import EffectsV2, ObjectWrite
 from daas_chain.sui.types import AddressOwner, ObjectRef
 
 from .caller import Deadline
-from .errors import CoinsBusyError, InsufficientGasError
+from .errors import CoinsBusyError, InsufficientGasError, TimedOutError
 from .reads import Reads
 from .records import Coin, Executed
 
@@ -159,10 +159,16 @@ class GasCoins:
             self._wake()
 
     async def _take(self, minimum: int, wanted: int, exclude: frozenset[bytes], until: Deadline) -> tuple[Coin, ...]:
-        fresh = False
+        fresh = waited = False
         while True:
             if not self._known:
-                await self._read(until)
+                try:
+                    await self._read(until)
+                except TimedOutError:
+                    # The time went by in waiting for coins; that the last reading had none left is not the cause.
+                    if waited:
+                        raise self._busy() from None
+                    raise
                 fresh = True
             chosen = self._choose(minimum, wanted, exclude)
             if chosen:
@@ -176,7 +182,7 @@ class GasCoins:
                 continue
             if coming < minimum and not unclear:
                 raise InsufficientGasError(self.owner, minimum, coming)
-            fresh = False
+            fresh, waited = False, True
             if not await self._woken(until):
                 self._doubt()
 
@@ -189,12 +195,15 @@ class GasCoins:
                 await waiter
         except TimeoutError:
             if until.left <= 0:
-                states = ", ".join(sorted({one.state.value for one in self._held.values()}))
-                raise CoinsBusyError(f"no coin of 0x{self.owner.hex()} is free ({states or 'none'})") from None
+                raise self._busy() from None
             return False
         finally:
             self._waiting.discard(waiter)
         return True
+
+    def _busy(self) -> CoinsBusyError:
+        states = ", ".join(sorted({one.state.value for one in self._held.values()}))
+        return CoinsBusyError(f"no coin of 0x{self.owner.hex()} is free ({states or 'none'})")
 
     def _sum(self, keep: Callable[[_Held], bool], exclude: frozenset[bytes] = frozenset()) -> int:
         return sum(one.coin.balance for object_id, one in self._held.items() if keep(one) and object_id not in exclude)

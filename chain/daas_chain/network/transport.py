@@ -17,12 +17,12 @@ from typing import Any
 
 import pysui.sui.sui_grpc.suimsgs.google.protobuf as well_known
 import pysui.sui.sui_grpc.suimsgs.sui.rpc.v2 as messages
-from grpclib.client import Channel, Stream
+from grpclib.client import Channel, Handler, Stream
 from grpclib.const import Cardinality, Status
 from grpclib.encoding.base import CodecBase
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.metadata import Deadline
-from grpclib.protocol import H2Protocol
+from grpclib.protocol import EventsProcessor, H2Protocol
 from multidict import MultiDict
 
 from . import guard
@@ -123,6 +123,21 @@ class _BoundedStream(Stream[Any, Any]):
             raise MalformedAnswerError(self._recv_type.__name__, f"{type(problem).__name__}: {problem}") from None
 
 
+class _Events(EventsProcessor):
+    """Passes over what HTTP/2 tells its readers to pass over: unknown frames, interim answers. grpclib gives up the
+    connection on them."""
+
+    def process(self, event: Any) -> None:
+        if event.__class__ in getattr(self, "processors", ()):
+            super().process(event)
+
+
+class _Protocol(H2Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.processor = _Events(self.handler, self.connection)
+
+
 class _Channel(Channel):
     """grpclib's channel with bounded streams."""
 
@@ -130,6 +145,9 @@ class _Channel(Channel):
         super().__init__(endpoint.host, endpoint.port, ssl=context, codec=_Codec())
         self._limits = endpoint.limits
         self._connected_at = 0.0
+
+    def _protocol_factory(self) -> H2Protocol:
+        return _Protocol(Handler(), self._config, self._h2_config)
 
     async def _create_connection(self) -> H2Protocol:
         protocol = await super()._create_connection()

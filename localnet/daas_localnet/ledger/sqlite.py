@@ -71,6 +71,13 @@ class SqliteStore:
         ).fetchall()
         return tuple(stored(OBJECT.decode(data)) for (data,) in rows)
 
+    def owned_from(self, owner: AddressOwner | ObjectOwner, start: bytes) -> Iterator[Stored]:
+        rows = self._database.execute(
+            "SELECT object FROM present JOIN versions USING (id, version) WHERE owner = ? AND id >= ? ORDER BY id",
+            (_owner(owner), start),
+        )
+        return (stored(OBJECT.decode(data)) for (data,) in rows)
+
     def record(self, key: bytes) -> bytes | None:
         row = self._database.execute("SELECT value FROM records WHERE key = ?", (key,)).fetchone()
         return None if row is None else bytes(row[0])

@@ -37,6 +37,9 @@ class Store(Protocol):
     def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
         """What an address or an object owns at present, in the order of ids."""
 
+    def owned_from(self, owner: AddressOwner | ObjectOwner, start: bytes) -> Iterator[Stored]:
+        """Of these, those with ids from `start` on, read as they are taken; nothing may be committed meanwhile."""
+
     def record(self, key: bytes) -> bytes | None:
         """A record of an earlier batch."""
 
@@ -75,6 +78,10 @@ class MemoryStore:
     def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
         found = self._owned.get(owner, {})
         return tuple(found[object_id] for object_id in sorted(found))
+
+    def owned_from(self, owner: AddressOwner | ObjectOwner, start: bytes) -> Iterator[Stored]:
+        found = self._owned.get(owner, {})
+        return (found[object_id] for object_id in sorted(found) if object_id >= start)
 
     def record(self, key: bytes) -> bytes | None:
         return self._records.get(key)

@@ -6,6 +6,7 @@ it.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NoReturn
 
 from daas_chain.sui.types import AddressOwner, ObjectOwner
@@ -29,6 +30,9 @@ class AheadStore:
 
     def owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
         return self._store.owned(owner)
+
+    def owned_from(self, owner: AddressOwner | ObjectOwner, start: bytes) -> Iterator[Stored]:
+        return self._store.owned_from(owner, start)
 
     def record(self, key: bytes) -> bytes | None:
         return self._store.record(key)

@@ -1,18 +1,22 @@
 """Connections of the gRPC server.
 
-Invariant: there are never more than `CONNECTIONS_MAX`; each holds a bounded number of bytes that the server has not
-read or the client has not taken, and one that does nothing, takes nothing or plays with the protocol is closed.
+Invariant: there are never more than `CONNECTIONS_MAX`: for a new one, the one that was idle longest goes. Each holds a
+bounded number of bytes that the server has not read or the client has not taken, and one that does nothing, takes
+nothing or plays with the protocol is closed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Any, cast
 
 from grpclib.config import Configuration
-from grpclib.protocol import H2Protocol
+from grpclib.metadata import decode_metadata
+from grpclib.protocol import H2Protocol, Stream
 from grpclib.server import Handler, Server
+from h2.errors import ErrorCodes
 from h2.events import Event, RequestReceived, StreamReset
 
 from .errors import StatusDetails
@@ -67,6 +71,23 @@ class _Corked:
         return self._transport.get_write_buffer_size() + sum(map(len, self._held))
 
 
+class _Handler(Handler):
+    """Begins calls; headers that grpclib would stumble over end theirs at once, where it would leave it open."""
+
+    def accept(self, stream: Stream, headers: Any, release_stream: Callable[[], Any]) -> None:
+        try:
+            names = dict(headers)
+            decode_metadata(headers)
+            whole = ":method" in names and ":path" in names
+        except Exception:
+            whole = False
+        if whole:
+            super().accept(stream, headers, release_stream)
+        else:
+            stream.reset_nowait(ErrorCodes.PROTOCOL_ERROR)
+            release_stream()
+
+
 class _Protocol(H2Protocol):
     """One connection."""
 
@@ -78,15 +99,17 @@ class _Protocol(H2Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._resets = 0
         self._asked = False
+        self.last_used = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # uvloop's transports are no subclasses of asyncio's.
         transport = cast(asyncio.Transport, transport)
         self._transport, self._corked = transport, _Corked(transport)
         super().connection_made(self._corked)  # type: ignore[arg-type]
-        if len(self._server.connections) >= self._server.connections_max:
+        if not self._server.has_room():
             transport.abort()
             return
+        self.last_used = asyncio.get_running_loop().time()
         self._server.connections.add(self)
         self._later(FIRST_BYTES_SECONDS)
 
@@ -94,6 +117,7 @@ class _Protocol(H2Protocol):
         transport, corked = self._transport, self._corked
         assert transport is not None
         assert corked is not None
+        self.last_used = asyncio.get_running_loop().time()
         try:
             events = self.connection.feed(data)
         except Exception:
@@ -173,6 +197,18 @@ class GrpcServer(Server):
         self.connections: set[_Protocol] = set()
         self.connections_max = connections_max
 
+    def has_room(self) -> bool:
+        """For one more; if need be, the connection goes that has been idle for longest."""
+        if len(self.connections) < self.connections_max:
+            return True
+        idle = [one for one in self.connections if not one.busy] if self.connections_max else []
+        if not idle:
+            return False
+        victim = min(idle, key=lambda one: one.last_used)
+        self.connections.discard(victim)
+        victim.end()
+        return True
+
     def refuse_connections(self) -> None:
         """Those that there are stay."""
         self.connections_max = 0
@@ -185,6 +221,6 @@ class GrpcServer(Server):
 
     def _protocol_factory(self) -> H2Protocol:
         self.__gc_step__()
-        handler = Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
+        handler = _Handler(self._mapping, self._codec, self._status_details_codec, self.__dispatch__)
         self._handlers.add(handler)
         return _Protocol(self, handler, self._config, self._h2_config)

@@ -43,7 +43,7 @@ class ExecutionService:
             reading.signature(one, f"signatures[{index}]") for index, one in enumerate(request.signatures)
         )
         mask, _ = mask_for(v2.ExecutedTransaction, request.read_mask, EXECUTE_DEFAULT)
-        data = self._resolver().transaction(request.transaction).data
+        data = self._resolver(exact=True).transaction(request.transaction).data
         try:
             done = node.network.execute(data, signatures, node.now_ms())
         except SignatureError as problem:
@@ -74,9 +74,9 @@ class ExecutionService:
             message.command_outputs = self._outputs(outcome)
         return message
 
-    def _resolver(self) -> Resolver:
+    def _resolver(self, *, exact: bool = False) -> Resolver:
         ledger = self._node.network.ledger
-        return Resolver(self._node.network.store, ledger.packages, ledger.epoch.reference_gas_price)
+        return Resolver(self._node.network.store, ledger.packages, ledger.epoch.reference_gas_price, exact=exact)
 
     def _simulate(self, data: TransactionData, checks: bool = True) -> Outcome:
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.types import AddressOwner, GasCost, ObjectRef
@@ -59,9 +60,12 @@ def _coins(data: tx.TransactionData, store: Store) -> tuple[tuple[ObjectRef, ...
     for one in data.kind.inputs if isinstance(data.kind, tx.Programmable) else ():
         if isinstance(one, tx.ObjectInput) and not isinstance(one.argument, tx.SharedInput):
             used.add(one.argument.reference.object_id)
-    found = [
-        one for one in store.owned(AddressOwner(data.gas.owner)) if one.type == GAS_COIN and one.object_id not in used
-    ][:GAS_COINS_MAX]
+    coins = (
+        one
+        for one in store.owned_from(AddressOwner(data.gas.owner), b"")
+        if one.type == GAS_COIN and one.object_id not in used
+    )
+    found = list(islice(coins, GAS_COINS_MAX))
     return tuple(one.reference for one in found), sum(objects.balance(one.move) for one in found if one.move)
 
 

@@ -53,7 +53,19 @@ def expiration(message: v2.TransactionExpiration | None) -> tx.Expiration:
         return tx.NeverExpires()
     if kind == _EXPIRATION.EPOCH and message.epoch is not None:
         return tx.ExpiresAfterEpoch(message.epoch)
-    raise invalid("transaction.expiration", "invalid expiration: none, or an epoch")
+    if kind in (_EXPIRATION.VALID_DURING, _EXPIRATION.VALIDITY):
+        return _validity(message, kind == _EXPIRATION.VALIDITY)
+    raise invalid("transaction.expiration", "invalid expiration: none, an epoch, or two of one chain")
+
+
+def _validity(message: v2.TransactionExpiration, newer: bool) -> tx.ValidDuring | tx.Validity:
+    if message.min_timestamp is not None or message.max_timestamp is not None or message.allowed_proposers is not None:
+        raise invalid("transaction.expiration", "invalid expiration: times and proposers are not supported")
+    chain = texts.digest(message.chain, "transaction.expiration.chain")
+    nonce = message.nonce or 0
+    if newer:
+        return tx.Validity(message.min_epoch, message.epoch, None, None, chain, nonce, None)
+    return tx.ValidDuring(message.min_epoch, message.epoch, None, None, chain, nonce)
 
 
 def type_tag(text: str, field: str) -> TypeTag:

@@ -42,9 +42,10 @@ class Resolved:
 
 
 class Resolver:
-    """For one transaction."""
+    """For one transaction. `exact`: nothing may be missing, nothing is looked up: it is what somebody has signed."""
 
-    def __init__(self, store: Store, packages: Packages, price: int) -> None:
+    def __init__(self, store: Store, packages: Packages, price: int, *, exact: bool = False) -> None:
+        self._exact = exact
         self._store = store
         self._packages = packages
         self._price = price
@@ -66,6 +67,8 @@ class Resolver:
         return Resolved(reading.complete(data), given)
 
     def _gas(self, message: v2.GasPayment | None, sender: bytes) -> tuple[tx.GasData, bool]:
+        if self._exact:
+            return _exact_gas(message), True
         if message is None:
             return tx.GasData((), sender, self._price, BUDGET_MAX), False
         coins = [self._coin(one) for one in message.objects]
@@ -94,10 +97,12 @@ class Resolver:
         kind = message.kind or None
         if message.pure is not None and not named and kind in (None, _INPUT.PURE):
             return tx.Pure(message.pure)
-        if message.literal is not None and not named and message.pure is None and kind is None:
+        if message.literal is not None and not named and message.pure is None and kind is None and not self._exact:
             return tx.Pure(encode_literal(message.literal, self._parameters(index), self._packages, field))
         if not named or message.pure is not None or message.literal is not None:
             raise invalid(field, "invalid unresolved input argument")
+        if self._exact:
+            return tx.ObjectInput(_exact_input(message, field))
         found = self._object(message.object_id, f"{field}.object_id")
         match kind:
             case _INPUT.IMMUTABLE_OR_OWNED:
@@ -166,6 +171,34 @@ class Resolver:
                 return module, module.signatures[handle.parameters]
         name = f"{texts.hexadecimal(call.package)}::{call.module[:128]}::{call.function[:128]}"
         raise refused(f"unable to find function {name}")
+
+
+def _exact_gas(message: v2.GasPayment | None) -> tx.GasData:
+    field = "transaction.gas_payment"
+    if message is None or message.price is None or message.budget is None:
+        raise missing(field if message is None else f"{field}.price and {field}.budget")
+    coins = tuple(_exact_reference(one, f"{field}.objects") for one in message.objects)
+    return tx.GasData(coins, texts.address(message.owner, f"{field}.owner"), message.price, message.budget)
+
+
+def _exact_input(message: v2.Input, field: str) -> tx.OwnedInput | tx.SharedInput | tx.ReceivingInput:
+    match message.kind:
+        case _INPUT.IMMUTABLE_OR_OWNED:
+            return tx.OwnedInput(_exact_reference(message, field))
+        case _INPUT.RECEIVING:
+            return tx.ReceivingInput(_exact_reference(message, field))
+        case _INPUT.SHARED if message.version is not None:
+            written = message.mutability == v2.InputMutability.MUTABLE if message.mutability else bool(message.mutable)
+            how = tx.Mutability.MUTABLE if written else tx.Mutability.IMMUTABLE
+            return tx.SharedInput(texts.address(message.object_id, f"{field}.object_id"), message.version, how)
+    raise invalid(field, "invalid input: an object with its kind, version and digest")
+
+
+def _exact_reference(message: v2.Input | v2.ObjectReference, field: str) -> ObjectRef:
+    if message.version is None:
+        raise missing(f"{field}.version")
+    object_id = texts.address(message.object_id, f"{field}.object_id")
+    return ObjectRef(object_id, message.version, texts.digest(message.digest, f"{field}.digest"))
 
 
 def _is_receiving(module: Module, token: Token) -> bool:

@@ -151,6 +151,8 @@ async def serve(
     node = Node(network, now_ms)
     services = Services.of(node)
     counters = Counters()
+    # It prints a traceback for whatever a client does wrong; what goes wrong here, `wire` logs by itself.
+    logging.getLogger("grpclib").setLevel(logging.CRITICAL)
     server = GrpcServer(Handlers(dict(calls(services)), counters.count))
     await server.start(host, port)
     # Which class it is, is the loop's business (asyncio's or uvloop's).

@@ -40,8 +40,7 @@ class StateService:
         name = b"" if wanted is None else TYPE_TAG.encode(wanted)
         asked = page(request.page_size, request.page_token, b"owned", owner, name)
         mask, _ = mask_for(v2.Object, request.read_mask, OWNED_DEFAULT)
-        found = [one for one in self._owned(AddressOwner(owner)) if wanted is None or _is(one, wanted)]
-        shown, token = _cut(found, asked)
+        shown, token = self._page(AddressOwner(owner), wanted, asked)
         rendered = [objects.render(one, mask, self._node.packages) for one in shown]
         return v2.ListOwnedObjectsResponse(objects=rendered, next_page_token=token)
 
@@ -49,8 +48,7 @@ class StateService:
         parent = texts.address(request.parent, "parent")
         asked = page(request.page_size, request.page_token, b"fields", parent)
         mask, _ = mask_for(v2.DynamicField, request.read_mask, FIELD_DEFAULT)
-        found = [one for one in self._owned(ObjectOwner(parent)) if _is(one, _FIELD)]
-        shown, token = _cut(found, asked)
+        shown, token = self._page(ObjectOwner(parent), _FIELD, asked)
         rendered = [self._field(parent, one, mask) for one in shown]
         return v2.ListDynamicFieldsResponse(dynamic_fields=rendered, next_page_token=token)
 
@@ -87,12 +85,24 @@ class StateService:
             treasury=v2.CoinTreasury(total_supply=_SUI_SUPPLY, supply_state=v2.CoinTreasurySupplyState.FIXED),
         )
 
-    def _owned(self, owner: AddressOwner | ObjectOwner) -> tuple[Stored, ...]:
-        return self._node.network.store.owned(owner)
+    def _page(
+        self, owner: AddressOwner | ObjectOwner, wanted: StructTag | None, asked: Page
+    ) -> tuple[list[Stored], bytes | None]:
+        """What is shown, and the token of what comes after it."""
+        shown: list[Stored] = []
+        size = 0
+        for one in self._node.network.store.owned_from(owner, asked.start or b""):
+            if wanted is not None and not _is(one, wanted):
+                continue
+            if len(shown) >= asked.size or size >= PAGE_BYTES_MAX:
+                return shown, asked.token(one.object_id)
+            shown.append(one)
+            size += len(one.move.contents) if one.move is not None else 0
+        return shown, None
 
     def _balances(self, owner: bytes) -> dict[TypeTag, int]:
         totals: dict[TypeTag, int] = {}
-        for one in self._owned(AddressOwner(owner)):
+        for one in self._node.network.store.owned(AddressOwner(owner)):
             if one.type is not None and one.move is not None and objects.is_coin(one.type):
                 coin = one.type.arguments[0]
                 totals[coin] = totals.get(coin, 0) + objects.balance(one.move)
@@ -163,19 +173,6 @@ def _is(found: Stored, wanted: StructTag) -> bool:
     """A wanted type without arguments stands for it with any."""
     tag = found.type
     return tag is not None and _same(tag, wanted) and (not wanted.arguments or tag.arguments == wanted.arguments)
-
-
-def _cut(found: list[Stored], asked: Page) -> tuple[list[Stored], bytes | None]:
-    if asked.start is not None:
-        found = [one for one in found if one.object_id >= asked.start]
-    shown: list[Stored] = []
-    size = 0
-    for one in found:
-        if len(shown) >= asked.size or size >= PAGE_BYTES_MAX:
-            return shown, asked.token(one.object_id)
-        shown.append(one)
-        size += len(one.move.contents) if one.move is not None else 0
-    return shown, None
 
 
 def _short(coin: TypeTag) -> bytes:

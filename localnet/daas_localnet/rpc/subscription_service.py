@@ -22,7 +22,7 @@ from .mask import Mask, mask_for
 from .node import Node
 from .proto import v2
 
-_KEPT = 32
+_KEPT, _KEPT_BYTES = 32, 67_108_864
 """Messages that several subscribers with the same mask share."""
 
 
@@ -33,6 +33,7 @@ class SubscriptionService:
         self._lag_max = lag_max
         self._news = asyncio.Event()
         self._made: OrderedDict[tuple[int, tuple[str, ...]], bytes] = OrderedDict()
+        self._made_bytes = 0
         self.subscribers = 0
         self._closing = False
         self._undo = node.network.listen(self._sealed)
@@ -81,7 +82,11 @@ class SubscriptionService:
             found = self._node.network.checkpoint(number)
             assert found is not None  # numbers up to the latest are all there
             checkpoint = await render_checkpoint(self._node, found, mask)
-            self._made[name] = bytes(v2.SubscribeCheckpointsResponse(cursor=number, checkpoint=checkpoint))
-            while len(self._made) > _KEPT:
-                self._made.popitem(last=False)
+            made = bytes(v2.SubscribeCheckpointsResponse(cursor=number, checkpoint=checkpoint))
+            if name not in self._made:  # somebody else may have made it meanwhile
+                self._made[name] = made
+                self._made_bytes += len(made)
+            while len(self._made) > _KEPT or self._made_bytes > _KEPT_BYTES:
+                self._made_bytes -= len(self._made.popitem(last=False)[1])
+            return made
         return self._made[name]

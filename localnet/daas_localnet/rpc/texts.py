@@ -19,7 +19,7 @@ from .limits import TYPE_CHARACTERS_MAX, TYPE_DEPTH_MAX
 
 _TOKEN = re.compile(r"\s*(0x[0-9a-fA-F]{1,64}|[A-Za-z_][A-Za-z0-9_]*|::|[<>,])\s*", re.ASCII)
 _PRIMITIVES = {str(one): one for one in Primitive}
-_TYPES_KEPT = 4_096
+_TYPES_KEPT = 1_024
 
 
 class TypeTextError(ValueError):

@@ -84,10 +84,19 @@ def _kind(kind: tx.TransactionKind) -> v2.TransactionKind:
             return v2.TransactionKind(kind=_KIND.CHANGE_EPOCH, change_epoch=_change_epoch(kind))
         case system.Genesis():
             return v2.TransactionKind(kind=_KIND.GENESIS, genesis=v2.GenesisTransaction())
-        case system.EndOfEpochTransaction():
-            return v2.TransactionKind(kind=_KIND.END_OF_EPOCH, end_of_epoch=v2.EndOfEpochTransaction())
+        case system.EndOfEpochTransaction(steps):
+            end = v2.EndOfEpochTransaction(transactions=[_step(one) for one in steps])
+            return v2.TransactionKind(kind=_KIND.END_OF_EPOCH, end_of_epoch=end)
         case _:
             return v2.TransactionKind(kind=_KIND.KIND_UNKNOWN)
+
+
+def _step(step: object) -> v2.EndOfEpochTransactionKind:
+    """Of the end of an epoch; this network makes one kind."""
+    kinds = v2.EndOfEpochTransactionKindKind
+    if isinstance(step, system.ChangeEpoch):
+        return v2.EndOfEpochTransactionKind(kind=kinds.CHANGE_EPOCH, change_epoch=_change_epoch(step))
+    return v2.EndOfEpochTransactionKind(kind=kinds.KIND_UNKNOWN)
 
 
 def _change_epoch(kind: system.ChangeEpoch) -> v2.ChangeEpoch:
@@ -188,6 +197,12 @@ def _expiration(one: tx.Expiration) -> v2.TransactionExpiration:
             return v2.TransactionExpiration(kind=_EXPIRATION.NONE)
         case tx.ExpiresAfterEpoch(epoch):
             return v2.TransactionExpiration(kind=_EXPIRATION.EPOCH, epoch=epoch)
-        case _:
-            # The ledger refuses the others, so no transaction that was executed has one.
-            return v2.TransactionExpiration(kind=_EXPIRATION.TRANSACTION_EXPIRATION_KIND_UNKNOWN)
+        case tx.ValidDuring() | tx.Validity():
+            # Times and proposers are not shown: the ledger refuses transactions that name them.
+            return v2.TransactionExpiration(
+                kind=_EXPIRATION.VALID_DURING if isinstance(one, tx.ValidDuring) else _EXPIRATION.VALIDITY,
+                min_epoch=one.min_epoch,
+                epoch=one.max_epoch,
+                chain=digest_text(one.chain),
+                nonce=one.nonce,
+            )
