@@ -16,8 +16,8 @@ from daas_protocol.jsonstrict import loads
 from daas_protocol.sui import parse_address
 
 CONFIG_VERSION: Final = 1
-# A configuration is a dozen paths, and a committee of at most some hundred members; more is not one.
-MAX_CONFIG_BYTES: Final = 64 * 1024
+# A configuration is some hundred paths, and a committee of at most some hundred members; more is not one.
+MAX_CONFIG_BYTES: Final = 256 * 1024
 MAX_MEASURED_FILES: Final = 4096
 # Versions of a package that introduced types; governance makes one in months.
 MAX_PACKAGES: Final = 64

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-PACKAGES: Final = frozenset({"daas_protocol", "daas_attestation", "daas_enclave"})
+PACKAGES: Final = frozenset({"daas_protocol", "daas_attestation", "daas_chain", "daas_enclave"})
 
 
 class AmbiguousName(ValueError):

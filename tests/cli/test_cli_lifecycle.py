@@ -231,7 +231,7 @@ def test_allow_exec_reaches_the_gateway(home: Home, known: Instance) -> None:
 def test_the_measurement_covers_every_file_of_the_trusted_base(chosen: Settings) -> None:
     server, _ = up.binaries.control_plane(chosen.control_plane)
     names = {path.name for path in measuring.measured_paths(server, None)}
-    assert {"bcs.py", "verify.py", "authorize.py", "supervisor.py", "daas-k3s"} <= names
+    assert {"bcs.py", "verify.py", "authorize.py", "supervisor.py", "follower.py", "daas-k3s"} <= names
 
 
 def test_new_code_ends_the_old_measurement_and_becomes_the_accepted_one() -> None:

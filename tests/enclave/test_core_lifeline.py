@@ -159,8 +159,9 @@ def test_lines_lost_are_counted_in_front_of_the_next_line() -> None:
 
 
 def test_measured_names_do_not_depend_on_where_the_checkout_lies() -> None:
-    here = measured_files([Path("/a/enclave/daas_enclave/app.py"), Path("/a/bin/daas-k3s")])
-    there = measured_files([Path("/b/c/daas_enclave/enclave/daas_enclave/app.py"), Path("/x/daas-k3s")])
-    assert set(here) == set(there) == {"daas_enclave/app.py", "daas-k3s"}
+    ours = (Path("daas_enclave/app.py"), Path("daas_chain/follow/errors.py"), Path("daas_chain/light/errors.py"))
+    here = measured_files([*(Path("/a/enclave") / one for one in ours), Path("/a/bin/daas-k3s")])
+    there = measured_files([*(Path("/b/c/daas_enclave/enclave") / one for one in ours), Path("/x/daas-k3s")])
+    assert set(here) == set(there) == {*map(str, ours), "daas-k3s"}
     with pytest.raises(AmbiguousName):
         measured_files([Path("/a/k3s"), Path("/b/k3s")])
