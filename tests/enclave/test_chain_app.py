@@ -15,11 +15,13 @@ import pytest
 
 from daas_attestation.document import parse_unverified
 from daas_attestation.simulated import SimulatedNsm
+from daas_chain.light.committee import Committee
 from daas_enclave.config import ConfigError, parse_config
 from daas_enclave.phases import Phase
 from daas_protocol import chain_feed as feed
 from daas_protocol.binding import EnclaveBinding
 from daas_protocol.receipt import SignedMessage
+from support import localnet_faults as faults
 from support.app_rig import NOW_MS, Rig, phases
 from support.chain_host import ChainHost
 from support.contract_stage import sha
@@ -241,6 +243,17 @@ async def test_a_launch_for_another_slot_refuses_the_folder(rig: ChainRig) -> No
     assert rig.task is not None
     assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
     assert "sealed for slot" in app.phases.state.reason
+
+
+async def test_a_launch_with_the_committee_of_another_network_refuses_the_folder(rig: ChainRig) -> None:
+    await rig.serving()
+    await rig.stop()
+    stranger = Committee.from_record(faults.keys(rig.stage.network, 0, seed=bytes(32)).record)
+    chain = rig.config()["chain"] | {"committee": base64.b64encode(stranger.to_bytes()).decode()}
+    app = rig.start(chain=chain)
+    assert rig.task is not None
+    assert await asyncio.wait_for(rig.task, PATIENCE_S) == 1
+    assert "committee of the sealed epoch" in app.phases.state.reason
 
 
 @pytest.mark.parametrize(
