@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
@@ -47,7 +48,7 @@ from daas_host.relay_view import ChainView
 from daas_protocol.chain_feed import Attest, Drained, Settle
 
 RETRY_MIN_S: Final = 0.5
-RETRY_MAX_S: Final = 30.0
+RETRY_MAX_S: Final = 10.0
 STABLE_S: Final = 60.0
 """A session that lasted so long begins again with the shortest wait."""
 SWEEP_SECONDS: Final = 30.0
@@ -107,7 +108,7 @@ class Relay:
                 # Whatever it is: the byte pipes of this host go on, and the operator hears of it.
                 told = _innermost(problem)
                 self.stats.state, self.stats.error = "failed", f"{type(told).__name__}: {told}"
-                expected = isinstance(told, NetworkError | OSError)
+                expected = isinstance(told, NetworkError | OSError | sqlite3.Error)
                 log.error(event, name=type(told).__name__, problem=str(told), exc_info=None if expected else problem)
             if self._clock() - began > STABLE_S:
                 wait = RETRY_MIN_S

@@ -20,7 +20,6 @@ from daas_host.config_values import (
     boolean,
     endpoint_of,
     integer,
-    loopback,
     object_of,
     path_of,
     string,
@@ -100,8 +99,9 @@ _RANGES: Final[Mapping[str, tuple[int, int]]] = {
 
 @dataclass(frozen=True, slots=True)
 class RelayConfig:
-    """`chain`: the enclave's chain port. `first_checkpoint`: where to begin when the node cannot say which checkpoint
-    made the cluster."""
+    """`chain`: the enclave's chain port. `payloads`: where ciphertexts are left, by anybody who reaches it: only their
+    names are checked, and their room. `first_checkpoint`: where to begin when the node cannot say which made the
+    cluster."""
 
     deployment: Deployment
     operator_key: Path
@@ -137,7 +137,7 @@ def relay_of(value: object) -> RelayConfig:
         register=boolean(given.get("register", False), "relay.register"),
         expire=boolean(given.get("expire", False), "relay.expire"),
         beacon=boolean(given.get("beacon", True), "relay.beacon"),
-        payloads=loopback(given["payloads"], "relay.payloads") if "payloads" in given else None,
+        payloads=endpoint_of(given["payloads"], "relay.payloads") if "payloads" in given else None,
         ca_file=path_of(given["ca_file"], "relay.ca_file") if "ca_file" in given else None,
         first_checkpoint=(
             integer(given["first_checkpoint"], "relay.first_checkpoint", 0, 2**63 - 1)

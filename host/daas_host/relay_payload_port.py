@@ -19,6 +19,7 @@ MAX_HEAD_BYTES: Final = 8 * 1024
 MAX_CLIENTS: Final = 16
 """Each may hold the largest ciphertext in memory."""
 REQUEST_SECONDS: Final = 30.0
+LINGER_SECONDS: Final = 1.0
 PREFIX: Final = "/daas/v1/payloads/"
 _LINE: Final = re.compile(rb"PUT /daas/v1/payloads/([0-9a-f]{64}) HTTP/1\.[01]", re.ASCII)
 _LENGTH: Final = re.compile(rb"[0-9]{1,10}", re.ASCII)
@@ -46,7 +47,7 @@ class PayloadPort:
 
     def __init__(self, put: Put) -> None:
         self._put = put
-        self._clients = 0
+        self._clients: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def start(self, listener: socket.socket) -> None:
@@ -55,12 +56,17 @@ class PayloadPort:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._server.wait_closed()
+            for task in self._clients:
+                task.cancel()
+            await asyncio.gather(*self._clients, return_exceptions=True)
+            await self._server.wait_closed()
 
-    async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._clients += 1
+    def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._clients.add(task)
+        task.add_done_callback(self._clients.discard)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
                 answer = await self._answer(reader)
@@ -70,15 +76,15 @@ class PayloadPort:
                     f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
                 )
                 writer.write(head.encode() + body)
-                await writer.drain()
+                writer.write_eof()
+                await _discard(reader)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
             pass
         finally:
-            self._clients -= 1
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader) -> _Answer:
-        if self._clients > MAX_CLIENTS:
+        if len(self._clients) > MAX_CLIENTS:
             return _Answer(503, "too many at once; try again")
         try:
             return await self._put_one(reader)
@@ -110,6 +116,15 @@ class PayloadPort:
         data = await reader.readexactly(length)
         kept = await self._put(bytes.fromhex(found[1].decode()), data)
         return _Answer(201, "kept") if kept else _Answer(200, "was here already")
+
+
+async def _discard(reader: asyncio.StreamReader) -> None:
+    """Closed with unread bytes, a connection is reset and takes the answer with it."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            left = MAX_BYTES
+            while left > 0 and (data := await reader.read(65_536)):
+                left -= len(data)
 
 
 def _is_length(name: bytes) -> bool:

@@ -34,6 +34,8 @@ LAST_WAIT_S: Final = 30.0
 MAX_REFUSALS: Final = 8
 """Aborts in a row before a statement is given up, two minutes in all: a heartbeat or a lagging node may yet cure it.
 Aborts are seen in a simulation and cost nothing."""
+NETWORK_WAIT_S: Final = 5.0
+"""At most, while the node cannot be reached: it is asked for longer than that each time."""
 GAS_WAIT_S: Final = 2.0
 ENDED: Final = frozenset({"settlement::EAlreadySettled", "settlement::EAlreadyExpired"})
 LATE: Final = frozenset({"settlement::ETooLate"})
@@ -72,6 +74,8 @@ class Settler:
         self._items, self._size, self._parallel = items, size, parallel
         self._waiting: dict[int, _Waiting] = {}
         self._bytes = 0
+        for kind in Kind:
+            stats.queue[kind.name.lower()] = 0
         self._changed = asyncio.Event()
         self._room = asyncio.Condition()
 
@@ -104,6 +108,7 @@ class Settler:
 
     def _keep(self, number: int, statement: Statement) -> None:
         self._waiting[number] = _Waiting(number, statement, set(statement.seqs))
+        self._stats.queue[statement.kind.name.lower()] += 1
         self._bytes += statement.size
         self._tell()
 
@@ -180,7 +185,7 @@ class Settler:
                 self._stats.error = f"{kind}: {problem}"
                 log.warning("relay_not_submitted", kind=kind, problem=str(problem))
                 one.failures += 1
-                one.not_before = loop.time() + _backoff(one.failures)
+                one.not_before = loop.time() + min(NETWORK_WAIT_S, _backoff(one.failures))
                 return
             self._skipped(outcome, contract)
             await self._remove(one)
@@ -227,6 +232,7 @@ class Settler:
     async def _remove(self, one: _Waiting) -> None:
         if self._waiting.pop(one.number, None) is None:
             return
+        self._stats.queue[one.statement.kind.name.lower()] -= 1
         self._bytes -= one.statement.size
         await self._disk.run(self._outbox.remove, one.number)
         async with self._room:
@@ -234,10 +240,6 @@ class Settler:
         self._tell()
 
     def _tell(self) -> None:
-        queue = {kind.name.lower(): 0 for kind in Kind}
-        for one in self._waiting.values():
-            queue[one.statement.kind.name.lower()] += 1
-        self._stats.queue.update(queue)
         self._stats.queue_bytes = self._bytes
         self._changed.set()
 

@@ -17,6 +17,7 @@ from daas_chain.heads import Event
 from daas_chain.sui.events import EVENTS
 from daas_chain.type_tags import UnknownEventType, decode_event
 from daas_localnet.rpc.server import Pace, serve
+from daas_protocol.chain_feed import Settle
 from support.relay_world import RelayWorld, relay_world
 from support.waiting import until
 
@@ -53,7 +54,7 @@ async def test_killed_again_and_again_under_load(tmp_path: Path) -> None:
             """Requests, and the receipt of each as soon as the enclave has seen it; what is not settled is said again
             on each connection, as an enclave does."""
             nonlocal asked
-            said: dict[int, tuple[int, object]] = {}
+            said: dict[int, tuple[int, Settle]] = {}
             connection = 0
             while not stop.is_set() or len(world.double.settled) < asked:
                 if not stop.is_set() and len(said) < OPEN:
@@ -68,7 +69,7 @@ async def test_killed_again_and_again_under_load(tmp_path: Path) -> None:
                     if seq in ended:
                         del said[seq]
                     elif seq in seen and at < connection and world.double.connected:
-                        world.double.say(settle)  # type: ignore[arg-type]
+                        world.double.say(settle)
                         said[seq] = (connection, settle)
                 await asyncio.sleep(0.02)
 

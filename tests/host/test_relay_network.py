@@ -21,8 +21,10 @@ from daas_chain.network.client import Network
 from daas_chain.network.records import Executed
 from daas_chain.sui.builder import GAS, Builder
 from daas_host import relay_feed, relay_settle
+from daas_host.relay_journal import Journal
 from daas_host.relay_metrics import families
 from daas_host.relay_next import DIRECT_MOST
+from daas_host.relay_outbox import Outbox
 from daas_protocol.chain_feed import Attest, Drained, Settle, Want
 from daas_protocol.intents import Drain
 from daas_protocol.receipt import Intent, sign
@@ -482,3 +484,37 @@ async def test_a_transaction_in_doubt_is_cleared_up_before_anything_else_is_sent
     await until(lambda: connection.execute("SELECT COUNT(*) FROM flights").fetchone() == (0,))
     await until(lambda: connection.execute("SELECT COUNT(*) FROM statements").fetchone() == (0,))
     connection.close()
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("where", [(Outbox, "add"), (Outbox, "depart"), (Journal, "add")], ids=lambda one: one[1])
+async def test_a_disk_that_fails_is_told_and_costs_nothing(
+    world: RelayWorld, monkeypatch: pytest.MonkeyPatch, where: tuple[type, str]
+) -> None:
+    real = getattr(*where)
+    failures = 3
+
+    def full(*given: object) -> object:
+        nonlocal failures
+        if failures:
+            failures -= 1
+            raise sqlite3.OperationalError("database or disk is full")
+        return real(*given)
+
+    stats = await world.start()
+    (one,) = await ask(world, 1)
+    await until(lambda: len(world.double.requests) == 1)
+    monkeypatch.setattr(*where, full)
+    said = await ask(world, 2, 3)
+    connections = -1
+    async with asyncio.timeout(60):
+        while len(world.double.settled) < 3:
+            # An enclave says again on each connection what has no end yet.
+            if world.double.connected and world.double.connections != connections:
+                connections = world.double.connections
+                for each in (one, *said):
+                    world.double.say(each)
+            await asyncio.sleep(0.05)
+    assert failures == 0
+    await settled(world, 3)
+    assert "disk is full" in stats.error

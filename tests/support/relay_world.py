@@ -17,13 +17,17 @@ from daas_attestation.development_ca import DevelopmentCa
 from daas_chain.calls import clusters
 from daas_chain.calls.clusters import Administered, NewCluster
 from daas_chain.calls.requests import Command
+from daas_chain.events_mailbox import K8sAPIRequest
+from daas_chain.heads import Event
 from daas_chain.light.committee import Committee
 from daas_chain.network.client import Network
 from daas_chain.network.endpoint import Endpoint as Node
 from daas_chain.network.endpoint import Limits
 from daas_chain.network.errors import RefusedTransactionError
+from daas_chain.network.records import Executed
 from daas_chain.objects import Cluster, Enclave
 from daas_chain.sui import base58
+from daas_chain.type_tags import decode_event
 from daas_chain.values import Parameters
 from daas_host.relay import Relay
 from daas_host.relay_config import relay_of
@@ -168,11 +172,7 @@ class RelayWorld:
         numbers = sorted(one.mailbox_seq for one in self.requests_of(outcome))
         return list(zip(numbers, asked, strict=True))
 
-    def requests_of(self, outcome: Any) -> list[Any]:
-        from daas_chain.events_mailbox import K8sAPIRequest
-        from daas_chain.heads import Event
-        from daas_chain.type_tags import decode_event
-
+    def requests_of(self, outcome: Executed) -> list[K8sAPIRequest]:
         found = [decode_event(str(one.type), one.contents, {self.contract.contract.original}) for one in outcome.events]
         return [one.body for one in found if isinstance(one, Event) and isinstance(one.body, K8sAPIRequest)]
 
