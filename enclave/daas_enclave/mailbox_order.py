@@ -2,7 +2,8 @@
 
 Invariant: a round holds the first ROUND_SIZE of what was pending at a verified checkpoint, by one rule: first what is
 past half of its time (from the checkpoint that showed it to its deadline) at that checkpoint's time, in mailbox order;
-then by priority, in mailbox order within each. Two requests of a round that touch the same things begin in that order.
+then by priority, in mailbox order within each. Two requests of a round that touch the same things begin in that order,
+and a write has ended before the next one begins. Nobody waits for the end of a read.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def ordered(waiting: Iterable[Waiting], round_ms: int) -> tuple[Waiting, ...]:
 
 
 def steps(requests: Sequence[Waiting]) -> tuple[Step, ...]:
-    """Any two requests, of which one has no lane or both the same, begin and end in the order given."""
+    """Any two requests, of which one has no lane or both the same, begin in the order given."""
     made: list[Step] = []
     lanes: dict[str, list[int]] = {}
     for one in requests:

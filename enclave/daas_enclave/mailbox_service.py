@@ -29,16 +29,20 @@ from daas_enclave.mailbox_marks import Mark, Marks, State
 from daas_enclave.mailbox_payloads import Payloads
 from daas_enclave.mailbox_settle import WINDOW_MS, Settlements
 from daas_enclave.mailbox_work import Later, Limits, Worker
+from daas_enclave.places import Places, PlacesFull
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import Clock
 from daas_enclave.signer import ReceiptSigner
 from daas_protocol.chain_feed import Payload, Settle, Want
+from daas_protocol.grant import READ_VERBS
 
 TICK_SECONDS: Final = 0.25
 RETRY_SECONDS: Final = 1.0
 """After a store or an API server that did not answer."""
 SIDE_BY_SIDE: Final = 16
 """Lanes at the API server at one time: a fraction of its places, for the rest of the world asks over L2."""
+READS: Final = 64
+"""L1 requests that only read, besides; of one requester at most half. What finds no place waits for a later round."""
 TIDY_MS: Final = 2_000
 KEYS_MS: Final = 60_000
 _log = structlog.get_logger(__name__)
@@ -69,6 +73,8 @@ class Parts:
     signer: ReceiptSigner
     upstream: Upstream
     port: HostPort
+    is_current: Callable[[], bool]
+    """Whether verified state says, and newly enough, that this boot is the one that answers."""
     reconcile: Callable[[Snapshot, bool], Awaitable[None]]
     """With True also where it has been brought to this snapshot before: a namespace is new."""
     tick_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
@@ -104,6 +110,9 @@ class Mailbox:
         self._idle.set()
         self._wake = asyncio.Event()
         self._side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
+        self._reads: dict[int, asyncio.Task[None]] = {}
+        self._read_places = Places(READS)
+        self._broken: BaseException | None = None
         self._rounds = 0
         self._tidied_ms = 0
         self._keys_ms = 0
@@ -172,8 +181,10 @@ class Mailbox:
                     await asyncio.sleep(TICK_SECONDS)
                 self._wake.clear()
         finally:
-            outbox.cancel()
-            await asyncio.gather(outbox, return_exceptions=True)
+            tasks = [outbox, *self._reads.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def stop(self, seconds: float) -> None:
         """Begins nothing more; waits for what is under way; hands on what is signed."""
@@ -182,6 +193,8 @@ class Mailbox:
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
+                while self._reads:
+                    await asyncio.wait(self._reads.values())
         except TimeoutError:
             _log.warning("mailbox_stopped_under_way")
         self._settlements.flush(self._parts.clock.now_ms(), at_once=True)
@@ -189,9 +202,11 @@ class Mailbox:
 
     async def _turn(self) -> bool:
         """Whether a round was worked off."""
+        if self._broken is not None:
+            raise self._broken
         self._problem = ""
         verified = self._verified
-        if verified is None or not self.may_begin():
+        if verified is None or self._stopping or not self._parts.is_current():
             return False
         self._idle.clear()
         try:
@@ -204,20 +219,42 @@ class Mailbox:
             round_ = self._cut(verified, now_ms)
             if not round_.steps:
                 return False
-            await self._parts.reconcile(self.snapshot(), False)
-            await self._work(verified, round_)
+            try:
+                if not self.may_begin():
+                    raise Later("the enclave does not serve")
+                await self._parts.reconcile(self.snapshot(), False)
+                await self._work(verified, round_)
+            except (Later, KubeError) as error:
+                self._waits(error)
+                await self._without_api_server(verified)
+                return False
             self._rounds += 1
             return True
-        except (Later, EtcdError, KubeError) as error:
-            self._problem = f"{type(error).__name__}: {error}"[:200]
-            _log.warning("mailbox_waits", problem=self._problem)
+        except (Later, EtcdError) as error:
+            self._waits(error)
             return False
         finally:
             self._idle.set()
 
+    def _waits(self, error: Exception) -> None:
+        self._problem = f"{type(error).__name__}: {error}"[:200]
+        _log.warning("mailbox_waits", problem=self._problem)
+
+    def _unanswered(self, verified: Verified) -> list[K8sAPIRequest]:
+        """In mailbox order."""
+        requests, under_way = verified.mailbox.requests, self._worker.answered | self._reads.keys()
+        return [requests[seq] for seq in sorted(requests) if seq not in under_way]
+
+    async def _without_api_server(self, verified: Verified) -> None:
+        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator's stake."""
+        staleness_ms, now_ms = self.limits().staleness_ms, self._parts.clock.now_ms()
+        round_ = order.Round(verified.checkpoint, verified.timestamp_ms, ())
+        for request in self._unanswered(verified)[: order.ROUND_SIZE * SIDE_BY_SIDE]:
+            if request.mailbox_seq in self._worker.left or now_ms + staleness_ms >= request.deadline_ms:
+                await self._worker.work(request, round_)
+
     def _cut(self, verified: Verified, now_ms: int) -> order.Round:
-        requests = verified.mailbox.requests
-        unanswered = [requests[seq] for seq in sorted(requests) if seq not in self._worker.answered]
+        unanswered = self._unanswered(verified)
         for want in self._payloads.wanted(unanswered, now_ms):
             self._parts.port.send(want)
         staleness_ms = self.limits().staleness_ms
@@ -245,8 +282,29 @@ class Mailbox:
     async def _lane(self, lane: list[K8sAPIRequest], round_: order.Round) -> None:
         async with self._side_by_side:
             for request in lane:
-                if self._is_pending(request.mailbox_seq):
+                if not self._is_pending(request.mailbox_seq):
+                    continue
+                if request.verb in READ_VERBS:
+                    self._begin_read(request, round_)
+                else:
                     await self._worker.work(request, round_)
+
+    def _begin_read(self, request: K8sAPIRequest, round_: order.Round) -> None:
+        """It begins in its turn, and nobody waits for its end: it changes nothing, and may be as slow as a kubelet."""
+        try:
+            self._read_places.take(request.requester)
+        except PlacesFull:
+            return
+        task = asyncio.create_task(self._worker.work(request, round_))
+        self._reads[request.mailbox_seq] = task
+        task.add_done_callback(lambda ended: self._read_ended(request, ended))
+
+    def _read_ended(self, request: K8sAPIRequest, task: asyncio.Task[None]) -> None:
+        del self._reads[request.mailbox_seq]
+        self._read_places.give(request.requester)
+        if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Later):
+            self._broken = error
+        self._wake.set()
 
     def _is_pending(self, seq: int) -> bool:
         """By the newest view: it may have had its end since the round was cut."""

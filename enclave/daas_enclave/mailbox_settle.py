@@ -21,6 +21,8 @@ RESEND_MS: Final = 20_000
 """A relay that has it on its disk needs none of this; one that has lost it does."""
 BATCH_SIZE: Final = ROUND_SIZE
 """Receipts of 257 B with a delivery, 224 B without: below MAX_STATEMENT_BYTES, which 63 or 73 of them reach."""
+MAX_AT_ONCE: Final = 1024 * 1024
+"""Bytes of one `flush`: a host that has just connected must not be taken for one that does not read."""
 MAX_DELIVERIES_BYTES: Final = 65_536
 """Of one message: with signature and ids it stays half of a transaction's 128 KiB."""
 
@@ -101,11 +103,13 @@ class Settlements:
         if late:
             self.given_up += sum(len(one.open) for one in late)
             self._messages = [one for one in self._messages if now_ms < one.closes_ms]
+        room = MAX_AT_ONCE
         for message in self._messages:
             if message.sent_ms is None or tick_ms - message.sent_ms >= RESEND_MS:
-                if not self._port.send(message.settle):
+                if room < 0 or not self._port.send(message.settle):
                     return
                 message.sent_ms = tick_ms
+                room -= len(message.settle.message) + sum(map(len, message.settle.deliveries))
 
     def _taken(self) -> list[Item]:
         """The first that fit into one message."""

@@ -118,8 +118,6 @@ class Worker:
 
     async def _answer(self, request: K8sAPIRequest, round_: Round) -> Written | None:
         """A mark that stood in the way, or None when it is answered."""
-        if not self.surroundings.may_begin():
-            raise Later("the enclave does not serve")
         try:
             admitted = self._admit(request)
         except Refused as refused:
@@ -153,6 +151,8 @@ class Worker:
     def _admit(self, request: K8sAPIRequest) -> Admitted:
         now_ms = self.clock.now_ms()
         check_time(request, now_ms, self.surroundings.limits().staleness_ms)
+        if not self.surroundings.may_begin():
+            raise Later("the enclave does not serve")
         ciphertext = self.surroundings.ciphertext(request)
         if ciphertext is None:
             raise missing_payload()
@@ -211,6 +211,7 @@ class Worker:
                 self._sign(request, mark.round_checkpoint, mark.done, written.revision, mark.done.body)
             case State.BEGUN:
                 self.unknown += 1
+                _log.warning("mailbox_outcome_unknown", seq=seq)
                 answered = Answered.of_refusal(outcome_unknown("the enclave ended while it executed this request"))
                 await self._finish(request, mark.round_checkpoint, answered, b"", mark)
             case _:

@@ -49,6 +49,7 @@ class RequestPath:
         )
         self._upstream = Upstream(runtime.api_server)
         self._exchanges = Exchanges(runtime.authority, runtime.clock)
+        self._mailbox_upstream: Upstream | None = None
         self._mailbox = self._make_mailbox(runtime)
         self._endpoint = Endpoint(runtime, self._signer, self._upstream, self._exchanges, self._mailbox)
         self._log_port = LogPort(runtime.boot_id, self._signer.leaves)
@@ -72,6 +73,8 @@ class RequestPath:
         chain, etcd, config = runtime.chain, runtime.etcd, runtime.config
         if chain is None or etcd is None or not isinstance(chain.request_keys, RequestKeys):
             return None
+        # Of its own, so that nobody who asks over L2 takes the places that the contract's requests need.
+        self._mailbox_upstream = Upstream(runtime.api_server)
         mailbox = Mailbox(
             Parts(
                 slot=Slot(config.package_id, config.cluster_id, config.enclave_id),
@@ -79,10 +82,11 @@ class RequestPath:
                 clock=runtime.clock,
                 phase=runtime.phase,
                 snapshot=runtime.authority.snapshot,
+                is_current=lambda: chain.standing.phase is Phase.SERVING,
                 keys=chain.request_keys,
                 etcd=Etcd(etcd),
                 signer=self._signer,
-                upstream=self._upstream,
+                upstream=self._mailbox_upstream,
                 port=chain,
                 reconcile=self.reconcile,
             )
@@ -203,6 +207,8 @@ class RequestPath:
             connection.transport.close()
         await self._log_port.stop(start + timeout)
         self._upstream.close()
+        if self._mailbox_upstream is not None:
+            self._mailbox_upstream.close()
         self._client.close()
         self._drained.set()
 

@@ -325,7 +325,7 @@ def test_a_token_that_ends_between_submission_and_execution(change: str, expecte
 @running
 async def test_nothing_begins_while_the_boot_does_not_serve(world: World) -> None:
     boot = world.boot()
-    boot.phase.serving = False
+    boot.phase.serving = boot.current = False
     request = world.chain.submit()
     boot.start()
     await asyncio.sleep(0.4)
@@ -333,7 +333,7 @@ async def test_nothing_begins_while_the_boot_does_not_serve(world: World) -> Non
     assert world.etcd.transactions == 0
     world.chain.end(request.mailbox_seq)
     boot.show()
-    boot.phase.serving = True
+    boot.phase.serving = boot.current = True
     boot.show()
     await asyncio.sleep(0.4)
     assert world.api.seen == []
@@ -635,3 +635,92 @@ async def test_stop_finishes_what_is_under_way_and_hands_it_on(world: World) -> 
     assert boot.mailbox.answers.get(behind.requester, behind.request_id, behind.token) is None
     assert [one.request_ids for one in boot.port.settles] == [(request.request_id,)]
     assert world.executed(b"behind") == 0
+
+
+@running
+async def test_a_slow_read_holds_nobody_up_and_begins_in_its_turn(world: World) -> None:
+    let_go = asyncio.Event()
+
+    async def script(seen: Any, reader: Any, writer: asyncio.StreamWriter) -> bool:
+        if seen.method == "GET":
+            await let_go.wait()
+        await reply(writer, 200, b"{}")
+        return True
+
+    world.api.script = script
+    boot = world.boot()
+    first = world.chain.submit(body=b"first")
+    slow = [world.chain.submit("GET", f"/api/v1/namespaces/dev/pods/p{n}/log", body=b"") for n in range(40)]
+    alone = world.chain.submit("POST", "/api/v1/namespaces", body=b"alone")
+    boot.start()
+    await boot.answer(alone)
+    await boot.answer(first)
+    # One requester has half of the places; the rest wait for a later round.
+    assert world.api.seen[0].body == b"first"
+    assert sum(seen.method == "GET" for seen in world.api.seen) == 32
+    other = world.chain.submit(body=b"other")
+    boot.show()
+    await boot.answer(other)
+    let_go.set()
+    for request in slow:
+        await boot.answer(request)
+    assert len(world.api.seen) == 43
+    assert boot.signer.size == 43
+
+
+@running
+async def test_a_read_that_finds_a_foreign_mark_stops_the_boot_too(world: World) -> None:
+    boot = world.boot()
+    request = world.chain.submit("GET", "/api/v1/namespaces/dev/pods", body=b"")
+    boot.start()
+    await boot.answer(request)
+    await boot.crash()
+    world.chain.next_seq = 0
+    world.chain.submit("GET", "/api/v1/namespaces/dev/secrets", body=b"")
+    later = world.boot().start()
+    assert later.task is not None
+    with pytest.raises(MarkForeignError):
+        await asyncio.wait_for(later.task, 20)
+    assert len(world.api.seen) == 1
+
+
+@pytest.mark.parametrize("down", ["not serving", "no reconciliation", "no connection"])
+def test_without_an_api_server_what_is_too_late_and_what_was_done_is_answered(down: str, tmp_path: Path) -> None:
+    async def test(world: World) -> None:
+        done = world.chain.submit(body=b"done", deadline_ms=EXPIRES_MS)
+        first = world.boot().start()
+        await first.answer(done)
+        await first.crash()
+        boot = world.boot()
+        late = world.chain.submit(body=b"late")
+        kept = world.chain.submit(body=b"kept", deadline_ms=EXPIRES_MS, priority=10)
+        boot.phase.serving = down != "not serving"
+        boot.api_broken = down == "no reconciliation"
+        connect = boot.upstream._pool._connect
+        if down == "no connection":
+            boot.upstream._pool._connect = refuse
+        boot.start()
+        receipt, _ = await boot.answer(done)
+        assert receipt.status == 200
+        world.chain.clock.ms += DEADLINE_MS - STALENESS_MS
+        receipt, stored = await boot.answer(late)
+        assert (receipt.status, cause(stored.body)) == (504, "DeadlineTooNear")
+        assert boot.signer.size == 2
+        boot.phase.serving, boot.api_broken = True, False
+        boot.upstream._pool._connect = connect
+        receipt, _ = await boot.answer(kept)
+        assert receipt.status == 200
+        assert [seen.body for seen in world.api.seen] == [b"done", b"kept"]
+
+    running(test)(tmp_path)
+
+
+@running
+async def test_a_boot_that_is_not_current_signs_nothing(world: World) -> None:
+    boot = world.boot()
+    boot.current = False
+    world.chain.submit(deadline_ms=world.chain.clock.ms)
+    boot.start()
+    await asyncio.sleep(0.4)
+    assert boot.signer.size == 0
+    assert world.etcd.transactions == 0

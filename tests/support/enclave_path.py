@@ -443,8 +443,13 @@ class StubNsm:
         return b"|".join((nonce, user_data, public_key))
 
 
-async def start(folder: Path, *, policy_data: bytes | None = None, api: ApiServer | None = None) -> Harness:
-    """Serves on Unix sockets in `folder` (a short path), in front of a double unless `api` is given."""
+async def start(
+    folder: Path, *, policy_data: bytes | None = None, api: ApiServer | None = None, chain: Any = None, etcd: Any = None
+) -> Harness:
+    """Serves on Unix sockets in `folder` (a short path), in front of a double unless `api` is given.
+
+    `chain` and `etcd` as in the Runtime.
+    """
     double = ApiServerDouble()
     api_server = await double.start(folder)
     cert, key = certificate(folder, "enclave")
@@ -469,6 +474,8 @@ async def start(folder: Path, *, policy_data: bytes | None = None, api: ApiServe
         phase=phase,  # type: ignore[arg-type]
         api_server=api or api_server,
         status=lambda: status,
+        chain=chain,
+        etcd=etcd,
     )
     path = RequestPath(runtime)
     api_socket, log_socket = folder / "a", folder / "l"

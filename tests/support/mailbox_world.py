@@ -23,6 +23,7 @@ from daas_enclave import mailbox_admission as admission
 from daas_enclave.authority import Snapshot, Token
 from daas_enclave.etcd_client import Compare, Delete, EtcdError, Get, Is, KeyValue, Outcome, Put
 from daas_enclave.execute import Upstream
+from daas_enclave.kube_client import KubeError
 from daas_enclave.mailbox_service import Mailbox, Parts
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer
@@ -155,6 +156,7 @@ class Chain:
     arrivals: dict[int, Arrival] = field(default_factory=dict)
     tokens: dict[bytes, Token] = field(default_factory=tokens)
     off_chain: dict[bytes, bytes] = field(default_factory=dict)
+    slot: admission.Slot = SLOT
     snapshot: Snapshot = field(init=False)
 
     def __post_init__(self) -> None:
@@ -189,7 +191,7 @@ class Chain:
             requester=requester,
             token=token,
             request_id=hashlib.sha256(self.next_seq.to_bytes(8, "big")).digest()[:16],
-            request_digest=asked.digest_of(PACKAGE, CLUSTER, ENCLAVE),
+            request_digest=asked.digest_of(self.slot.package, self.slot.cluster, self.slot.enclave),
             verb=words.verb,
             group=words.group,
             resource=words.resource,
@@ -204,7 +206,7 @@ class Chain:
             payload=OnChain(b""),
         )
         request = replace(request, **said)
-        info = admission.envelope_info(SLOT, request)
+        info = admission.envelope_info(self.slot, request)
         if content is None:
             ciphertext = seal(info, asked, self.public_key)
         else:
@@ -265,6 +267,8 @@ class Boot:
     port: Port = field(default_factory=Port)
     phase: Any = field(default_factory=lambda: SimpleNamespace(serving=True))
     reconciled: list[bool] = field(default_factory=list)
+    current: bool = True
+    api_broken: bool = False
 
     def __post_init__(self) -> None:
         self.secret = Ed25519PrivateKey.generate()
@@ -283,6 +287,7 @@ class Boot:
                 signer=self.signer,
                 upstream=self.upstream,
                 port=self.port,
+                is_current=lambda: self.current,
                 reconcile=self._reconcile,
                 tick_ms=lambda: self.chain.clock.ms + time.monotonic_ns() // 1_000_000,
             )
@@ -290,6 +295,8 @@ class Boot:
         self.task: asyncio.Task[None] | None = None
 
     async def _reconcile(self, snapshot: Snapshot, again: bool) -> None:
+        if self.api_broken:
+            raise KubeError("GET", "/", 0, "the API server is down")
         self.reconciled.append(again)
 
     def start(self) -> Boot:
