@@ -213,7 +213,7 @@ async def test_it_goes_on_serving_while_nothing_happens(world: RelayWorld) -> No
 
 
 async def test_a_boot_that_is_anchored_in_an_epoch_long_past_is_led_to_the_present(tmp_path: Path) -> None:
-    async with relay_world(tmp_path, epoch_ms=1_500, epochs=3) as world:
+    async with relay_world(tmp_path, epoch_ms=4_000, epochs=2) as world:
         boot = Boot(world, await anchored(world), 1)
         await boot.start()
         stats = await world.start(register=True)
