@@ -165,6 +165,7 @@ class Mailbox:
     async def run(self) -> None:
         """Raises MarkError where the store says what this boot cannot go on from."""
         outbox = asyncio.create_task(self._send(), name="mailbox-outbox")
+        outbox.add_done_callback(self._ended_badly)
         try:
             while not self._stopping:
                 worked = await self._turn()
@@ -246,7 +247,7 @@ class Mailbox:
         return [requests[seq] for seq in sorted(requests) if seq not in under_way]
 
     async def _without_api_server(self, verified: Verified) -> None:
-        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator's stake."""
+        """What an earlier boot has left, and what is too late to begin: unanswered it would cost the operator stake."""
         staleness_ms, now_ms = self.limits().staleness_ms, self._parts.clock.now_ms()
         round_ = order.Round(verified.checkpoint, verified.timestamp_ms, ())
         for request in self._unanswered(verified)[: order.ROUND_SIZE * SIDE_BY_SIDE]:
@@ -302,9 +303,14 @@ class Mailbox:
     def _read_ended(self, request: K8sAPIRequest, task: asyncio.Task[None]) -> None:
         del self._reads[request.mailbox_seq]
         self._read_places.give(request.requester)
+        self._ended_badly(task)
+        self._wake.set()
+
+    def _ended_badly(self, task: asyncio.Task[None]) -> None:
+        """A task that breaks ends the boot: without it something would be missing that nobody notices."""
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Later):
             self._broken = error
-        self._wake.set()
+            self._wake.set()
 
     def _is_pending(self, seq: int) -> bool:
         """By the newest view: it may have had its end since the round was cut."""
@@ -341,7 +347,9 @@ class Mailbox:
         on_chain = frozenset(one.key for one in slot.request_keys)
         longest_ms = params.max_deadline_ms + params.settlement_grace_ms
         try:
-            await asyncio.to_thread(self._parts.keys.tick, now_ms, on_chain, longest_ms)
+            # Only the disk is waited for elsewhere: whoever opens an envelope goes through the same list.
+            if self._parts.keys.turn(now_ms, on_chain, longest_ms):
+                await asyncio.to_thread(self._parts.keys.save)
         except OSError as error:
             _log.warning("request_keys_not_saved", error=error.strerror)
 

@@ -124,7 +124,7 @@ class RequestKeys:
         self._held = [] if store is None else store.load()
         if not self._held:
             self._held = [self._made()]
-            self._save()
+            self.save()
 
     @classmethod
     def of(cls, config: EnclaveConfig, layout: Layout, entropy: Entropy) -> Self:
@@ -172,14 +172,19 @@ class RequestKeys:
                 continue
         raise NotOpened
 
-    def tick(self, now_ms: int, on_chain: Collection[bytes], longest_deadline_ms: int) -> None:
-        """Rotates and erases what is due. `on_chain`: the public keys that the contract takes requests for by now.
+    def turn(self, now_ms: int, on_chain: Collection[bytes], longest_deadline_ms: int) -> bool:
+        """Rotates and erases what is due; whether that, or something before it, is to be saved.
 
-        Blocks for the disk when something has changed. Raises OSError; what could not be saved is tried again.
+        `on_chain`: the public keys that the contract takes requests for by now.
         """
         self._unsaved |= self._turned(now_ms, on_chain, longest_deadline_ms)
-        if self._unsaved:
-            self._save()
+        return self._unsaved
+
+    def save(self) -> None:
+        """Blocks for the disk. Raises OSError."""
+        if self._store is not None:
+            self._store.save(self._held)
+        self._unsaved = False
 
     def _turned(self, now_ms: int, on_chain: Collection[bytes], longest_deadline_ms: int) -> bool:
         changed = False
@@ -210,8 +215,3 @@ class RequestKeys:
         with Secret.made_by(lambda: draw(self._entropy, SEED_BYTES)) as seed:
             sealed = b"" if self._store is None else self._store.seal(seed)
             return _Held(RequestKey(seed.view), sealed)
-
-    def _save(self) -> None:
-        if self._store is not None:
-            self._store.save(self._held)
-        self._unsaved = False

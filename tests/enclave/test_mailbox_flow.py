@@ -21,6 +21,7 @@ from daas_enclave.kube_client import dial_api_server
 from daas_enclave.mailbox_admission import envelope_info
 from daas_enclave.mailbox_marks import MarkForeignError, WriterSuperseded
 from daas_enclave.mailbox_settle import RESEND_MS
+from daas_enclave.mailbox_work import Later, Worker
 from daas_enclave.request_keys import RequestKeys
 from daas_protocol.chain_feed import Payload, Want
 from daas_protocol.delivery import ResponseKey, open_delivery
@@ -724,3 +725,61 @@ async def test_a_boot_that_is_not_current_signs_nothing(world: World) -> None:
     await asyncio.sleep(0.4)
     assert boot.signer.size == 0
     assert world.etcd.transactions == 0
+
+
+@running
+async def test_what_another_boot_has_begun_is_found_out_by_the_store_itself(world: World) -> None:
+    async def script(seen: Any, reader: Any, writer: asyncio.StreamWriter) -> bool:
+        await asyncio.sleep(60)
+        return True
+
+    world.api.script = script
+    boot = world.boot()
+    request = world.chain.submit(body=b"once")
+    boot.start()
+    await until(lambda: world.executed(b"once") == 1)
+    await boot.crash()
+    world.api.script = world.api.echo
+    later = world.boot()
+    # Were its own memory of the marks gone, it would still execute nothing twice.
+    await later.mailbox._marks.open()
+    later.mailbox._opened = True
+    later.start()
+    receipt, _ = await later.answer(request)
+    assert receipt.status == 520
+    assert world.executed(b"once") == 1
+
+
+def test_what_this_boot_has_sent_it_never_sends_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    finish, failures = Worker._finish, [Later("a step that nobody thought of")]
+
+    async def failing(self: Worker, *given: Any) -> None:
+        if failures:
+            raise failures.pop()
+        await finish(self, *given)
+
+    monkeypatch.setattr(Worker, "_finish", failing)
+
+    async def test(world: World) -> None:
+        boot = world.boot()
+        request = world.chain.submit(body=b"once")
+        boot.start()
+        receipt, _ = await boot.answer(request)
+        assert receipt.status == 520
+        assert world.executed(b"once") == 1
+
+    running(test)(tmp_path)
+
+
+@running
+async def test_a_mailbox_that_can_send_nothing_more_ends_the_boot(world: World) -> None:
+    def broken(message: Any) -> bool:
+        raise ValueError("no message")
+
+    boot = world.boot()
+    boot.port.send = broken  # type: ignore[method-assign]
+    world.chain.submit()
+    boot.start()
+    assert boot.task is not None
+    with pytest.raises(ValueError, match="no message"):
+        await asyncio.wait_for(boot.task, 20)

@@ -19,7 +19,17 @@ from hypothesis import strategies as st
 
 from daas_enclave.mailbox_admission import envelope_info
 from daas_enclave.mailbox_answers import MAX_AGE_MS, MAX_WAITING, Answers
-from daas_enclave.mailbox_marks import MAX_KEPT_BODY, Done, Mark, MarkStructureError, State
+from daas_enclave.mailbox_marks import (
+    MAX_KEPT_BODY,
+    BelowLowWater,
+    Done,
+    Mark,
+    MarkChanged,
+    Marks,
+    MarkStructureError,
+    State,
+    WriterSuperseded,
+)
 from daas_enclave.mailbox_order import ROUND_SIZE
 from daas_enclave.mailbox_payloads import MAX_WANTED, Payloads
 from daas_enclave.mailbox_settle import BATCH_SIZE, MAX_AT_ONCE, MAX_DELIVERIES_BYTES, WINDOW_MS, Item, Settlements
@@ -34,7 +44,7 @@ from daas_protocol.feed_stream import encode_message
 from daas_protocol.hpke import KeyErased, NotOpened
 from daas_protocol.stored_answer import StoredAnswer, StoredAnswerError
 from support.enclave_path import CLUSTER, ENCLAVE, START_MS
-from support.mailbox_world import PACKAGE, SLOT, Chain, Port, receipts_of
+from support.mailbox_world import PACKAGE, SLOT, Chain, EtcdDouble, Port, receipts_of
 
 VECTORS = Path(__file__).resolve().parents[1] / "vectors"
 A, B, ID, TOKEN = b"\xaa" * 32, b"\xbb" * 32, b"\x01" * 16, b"\xcc" * 32
@@ -281,6 +291,12 @@ def sealed_to(public: bytes) -> tuple[Any, bytes]:
     return envelope_info(SLOT, request), request.payload.ciphertext  # type: ignore[union-attr]
 
 
+def tick(keys: RequestKeys, now_ms: int, on_chain: list[bytes], longest_ms: int) -> None:
+    """As the mailbox does."""
+    if keys.turn(now_ms, on_chain, longest_ms):
+        keys.save()
+
+
 def test_keys_outlive_a_boot_sealed_for_the_slot_alone(tmp_path: Path) -> None:
     first = RequestKeys(os.urandom, store(tmp_path))
     info, ciphertext = sealed_to(first.public_bytes)
@@ -319,32 +335,32 @@ def test_keys_rotate_weekly_and_are_erased_after_the_longest_deadline(tmp_path: 
     first = keys.public_bytes
     info, ciphertext = sealed_to(first)
     now = START_MS
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     now += ROTATE_MS - 1
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     assert keys.public_bytes == first
     now += 1
-    keys.tick(now, [first], longest)
+    tick(keys, now, [first], longest)
     second = keys.public_bytes
     assert second != first
     assert keys.publics() == (second, first)
     # No third one before the contract has the second.
-    keys.tick(now + 2 * ROTATE_MS, [first], longest)
+    tick(keys, now + 2 * ROTATE_MS, [first], longest)
     assert keys.public_bytes == second
-    keys.tick(now, [first, second], longest)
+    tick(keys, now, [first, second], longest)
     now += ROTATE_MS
-    keys.tick(now, [first, second], longest)
+    tick(keys, now, [first, second], longest)
     third = keys.public_bytes
     # The contract keeps two: with the third the first takes no more requests.
     keys = RequestKeys(os.urandom, store(tmp_path))
     assert keys.publics() == (third, second, first)
-    keys.tick(now, [second, third], longest)
+    tick(keys, now, [second, third], longest)
     assert keys.publics() == (third, second)
     assert keys.open(info, ciphertext).method == "POST"
     gone = keys._held[0].key
-    keys.tick(now + longest - 1, [second, third], longest)
+    tick(keys, now + longest - 1, [second, third], longest)
     assert keys.open(info, ciphertext).method == "POST"
-    keys.tick(now + longest, [second, third], longest)
+    tick(keys, now + longest, [second, third], longest)
     with pytest.raises(NotOpened):
         keys.open(info, ciphertext)
     with pytest.raises(KeyErased):
@@ -355,12 +371,12 @@ def test_keys_rotate_weekly_and_are_erased_after_the_longest_deadline(tmp_path: 
 def test_a_key_that_the_contract_takes_again_is_kept(tmp_path: Path) -> None:
     keys = RequestKeys(os.urandom)
     only = keys.public_bytes
-    keys.tick(START_MS, [only], 1000)
+    tick(keys, START_MS, [only], 1000)
     # Two boots of another image have registered their own in between.
-    keys.tick(START_MS + 1, [], 1000)
-    keys.tick(START_MS + 5000, [], 1000)
+    tick(keys, START_MS + 1, [], 1000)
+    tick(keys, START_MS + 5000, [], 1000)
     assert keys.public_bytes == only
-    keys.tick(START_MS + 6000, [only], 1000)
+    tick(keys, START_MS + 6000, [only], 1000)
     assert keys.publics() == (only,)
 
 
@@ -370,9 +386,9 @@ def test_what_could_not_be_saved_is_saved_the_next_time(tmp_path: Path) -> None:
     path.unlink()
     keys._store._path = tmp_path / "none" / "request-keys.bin"  # type: ignore[union-attr]
     with pytest.raises(OSError):
-        keys.tick(START_MS, [keys.public_bytes], 1000)
+        tick(keys, START_MS, [keys.public_bytes], 1000)
     keys._store._path = path  # type: ignore[union-attr]
-    keys.tick(START_MS + 1, [keys.public_bytes], 1000)
+    tick(keys, START_MS + 1, [keys.public_bytes], 1000)
     assert RequestKeys(os.urandom, store(tmp_path)).public_bytes == keys.public_bytes
 
 
@@ -385,3 +401,69 @@ def test_the_list_of_keys_names_ids_only_where_the_contract_has_them() -> None:
 
 def test_a_settle_is_what_the_port_takes() -> None:
     assert Settle.MAX_BYTES > MAX_DELIVERIES_BYTES + MAX_STATEMENT_BYTES
+
+
+# --- marks ---
+
+
+async def test_a_mark_is_begun_once_and_done_only_over_what_was_begun() -> None:
+    etcd: Any = EtcdDouble()
+    marks = Marks(etcd, CLUSTER, ENCLAVE, b"\x01" * 16)
+    assert await marks.open() == {}
+    begun = Mark(State.BEGUN, b"\x02" * 32, b"\x01" * 16, 7)
+    other = Mark(State.BEGUN, b"\x02" * 32, b"\x01" * 16, 8)
+    assert await marks.begin(3, begun) is None
+    found = await marks.begin(3, other)
+    assert found is not None
+    assert found.mark == begun
+    done = Mark(State.DONE, b"\x02" * 32, b"\x01" * 16, 7, DONE)
+    for wrong in (None, other):
+        with pytest.raises(MarkChanged):
+            await marks.finish(3, done, wrong)
+    revision = await marks.finish(3, done, begun)
+    assert revision == etcd.revision
+    assert await marks.finish(3, done, begun) == revision
+    with pytest.raises(MarkChanged):
+        await marks.finish(3, Mark(State.DONE, b"\x02" * 32, b"\x01" * 16, 9, DONE), begun)
+    again = await marks.begin(3, begun)
+    assert again is not None
+    assert (again.mark, again.revision) == (done, revision)
+
+
+async def test_nothing_begins_below_the_low_water_mark() -> None:
+    etcd: Any = EtcdDouble()
+    marks = Marks(etcd, CLUSTER, ENCLAVE, b"\x01" * 16)
+    await marks.open()
+    begun = Mark(State.BEGUN, b"\x02" * 32, b"\x01" * 16, 7)
+    for seq in (4, 5, 6):
+        assert await marks.begin(seq, begun) is None
+    await marks.raise_low(6)
+    assert set(await Marks(etcd, CLUSTER, ENCLAVE, b"\x01" * 16).open()) == {6}
+    for seq in (0, 4, 5):
+        with pytest.raises(BelowLowWater):
+            await marks.begin(seq, begun)
+    assert await marks.begin(7, begun) is None
+    await marks.raise_low(2)
+    assert marks.low == 6
+
+
+async def test_the_boot_that_opened_last_writes() -> None:
+    etcd: Any = EtcdDouble()
+    first, second = (Marks(etcd, CLUSTER, ENCLAVE, bytes([n]) * 16) for n in (1, 2))
+    await first.open()
+    begun = Mark(State.BEGUN, b"\x02" * 32, b"\x01" * 16, 7)
+    await first.begin(1, begun)
+    left = await second.open()
+    assert left[1].mark == begun
+    done = Mark(State.DONE, b"\x02" * 32, b"\x01" * 16, 7, DONE)
+    for write in (
+        lambda: first.begin(2, begun),
+        lambda: first.finish(1, done, begun),
+        lambda: first.raise_low(1),
+        lambda: first.end({1: begun}),
+    ):
+        with pytest.raises(WriterSuperseded):
+            await write()
+    assert await second.finish(1, done, begun) > 0
+    # Another slot of the same store has marks of its own.
+    assert await Marks(etcd, CLUSTER, b"\x77" * 32, b"\x01" * 16).open() == {}

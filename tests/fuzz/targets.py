@@ -10,6 +10,7 @@ from fuzz import (
     follow_targets,
     light_targets,
     log_targets,
+    mailbox_targets,
     protocol_targets,
 )
 from fuzz.target import Target
@@ -23,4 +24,5 @@ TARGETS: dict[str, Target] = {
     **light_targets.TARGETS,
     **follow_targets.TARGETS,
     **envelope_targets.TARGETS,
+    **mailbox_targets.TARGETS,
 }
