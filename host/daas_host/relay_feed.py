@@ -48,9 +48,18 @@ STUCK_MAX_S: Final = 30.0
 """Between attempts to get a message taken that the enclave refuses."""
 MAX_WANTS: Final = 1_024
 """Ciphertexts that the enclave waits for and that are not here yet; the oldest is forgotten first."""
+MAX_NUMBER: Final = 2**63 - 1
 LOGGED_TEXT: Final = 400
 
 log = structlog.get_logger("daas_host.relay")
+
+
+class PositionOutOfRange(ChainFeedError):
+    """A position that no enclave can have, and no database can be asked for."""
+
+    def __init__(self, actual: int) -> None:
+        self.expected, self.actual = MAX_NUMBER, actual
+        super().__init__(f"a number of a position is at most {MAX_NUMBER}, not {actual}")
 
 
 class Taker(Protocol):
@@ -192,6 +201,9 @@ class _Session:
 
     def _took_position(self, position: Position) -> None:
         feed = self._feed
+        highest = max(position.epoch, position.checkpoint or 0, position.state_seq, position.mailbox_seq)
+        if highest > MAX_NUMBER:
+            raise PositionOutOfRange(highest)
         before = feed.position
         if before is not None and before.boot_id != position.boot_id:
             self._sent = Sent()

@@ -173,15 +173,15 @@ class Settler:
                 return
             try:
                 outcome = await sender.send(kind, lambda commands: _fill(contract, commands, slot, statement))
-            except TransactionFailedError as failure:
-                await self._failed(one, failure)
+            except (TransactionFailedError, BuilderError, BcsError) as problem:
+                await self._refused(one, problem)
                 return
             except GasError as problem:
                 self._stats.error = f"{kind}: {problem}"
                 log.warning("relay_no_gas", kind=kind, problem=str(problem))
                 one.not_before = loop.time() + GAS_WAIT_S
                 return
-            except (NetworkError, BuilderError) as problem:
+            except NetworkError as problem:
                 self._stats.error = f"{kind}: {problem}"
                 log.warning("relay_not_submitted", kind=kind, problem=str(problem))
                 one.failures += 1
@@ -193,8 +193,9 @@ class Settler:
             one.busy = False
             self._tell()
 
-    async def _failed(self, one: _Waiting, failure: TransactionFailedError) -> None:
-        name = reason(failure)
+    async def _refused(self, one: _Waiting, problem: Exception) -> None:
+        """By the contract, or because it makes no transaction."""
+        name = reason(problem)
         if name in ENDED:
             self._stats.done_elsewhere += 1
             await self._remove(one)
@@ -202,8 +203,8 @@ class Settler:
             await self._drop(one, "too_late")
         else:
             one.refusals += 1
-            self._stats.error = f"{one.statement.kind.name.lower()}: {failure}"
-            log.warning("relay_statement_refused", name=name, refusals=one.refusals, problem=str(failure))
+            self._stats.error = f"{one.statement.kind.name.lower()}: {problem}"
+            log.warning("relay_statement_refused", name=name, refusals=one.refusals, problem=str(problem))
             if one.refusals >= MAX_REFUSALS:
                 await self._drop(one, name)
             else:

@@ -17,6 +17,8 @@ from daas_protocol.receipt import Intent, Receipt
 
 PREFIX_BYTES: Final = 1 + 8
 """Intent and time of a signed message."""
+MAX_SEQ: Final = 2**63 - 1
+"""A database's integers end there; a mailbox that takes a million requests a second gets there in 300,000 years."""
 DRAIN_OPEN_MS: Final = 3_600_000
 """How long a drain is worth submitting: a boot that is gone for an hour is superseded or expired soon."""
 UNKNOWN_OPEN_MS: Final = 3_600_000
@@ -57,6 +59,8 @@ def receipts(settle: Settle) -> Receipts:
     seqs = tuple(one.mailbox.seq for one in found if one.mailbox is not None)
     if len(seqs) != len(found):
         raise StatementError("receipts of requests in the mailbox", "one without")
+    if max(seqs) > MAX_SEQ:
+        raise StatementError(f"a number in the mailbox of at most {MAX_SEQ}", str(max(seqs)))
     return Receipts(intent == Intent.RECEIPT, seqs)
 
 

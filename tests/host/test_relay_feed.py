@@ -105,13 +105,14 @@ HALF = encode_message(Want(bytes(32)))[:-1]
 @pytest.mark.parametrize(
     "sent",
     [
+        encode_message(Position(bytes(16), 0, 2**64 - 1, 0, 0)),
         b"\xff" * 8,
         b"\0\0\0\0",
         (1 << 24).to_bytes(4, "big") + bytes(64),
         b"\0\0\0\1\x7f",
-        encode_message(Want(bytes(32)))[:-1],
+        HALF,
     ],
-    ids=["length", "empty", "long", "kind", "half"],
+    ids=["position", "length", "empty", "long", "kind", "half"],
 )
 async def test_garbage_costs_a_connection_and_what_came_before_it_counts(world: World, sent: bytes) -> None:
     async def behaviour(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -41,6 +41,7 @@ def test_receipts_and_batches_are_read() -> None:
         (b"", 1),
         (b"\x00" * 8, 1),
         (signing_bytes(Intent.RECEIPT, 5, receipt(None).to_bcs()), 1),
+        (signing_bytes(Intent.RECEIPT, 5, receipt(2**63).to_bcs()), 1),
         (signing_bytes(Intent.RECEIPT, 5, receipt(7).to_bcs()), 2),
         (signing_bytes(Intent.RECEIPT, 5, receipt(7).to_bcs() + b"\0"), 1),
         (signing_bytes(Intent.RECEIPT_BATCH, 5, receipt(7).to_bcs()), 1),

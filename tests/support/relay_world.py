@@ -23,7 +23,6 @@ from daas_chain.light.committee import Committee
 from daas_chain.network.client import Network
 from daas_chain.network.endpoint import Endpoint as Node
 from daas_chain.network.endpoint import Limits
-from daas_chain.network.errors import RefusedTransactionError
 from daas_chain.network.records import Executed
 from daas_chain.objects import Cluster, Enclave
 from daas_chain.sui import base58
@@ -162,15 +161,17 @@ class RelayWorld:
 
     async def ask(self, asked: Sequence[Command]) -> list[tuple[int, Command]]:
         """Requests in one transaction, with their numbers in the mailbox."""
-        try:
-            outcome = await self.user.submitter.submit(self.contract.asking(self.user, asked))
-        except RefusedTransactionError:
-            # Epochs of a second are shorter than what the client remembers of them; it has forgotten that now.
-            outcome = await self.user.submitter.submit(self.contract.asking(self.user, asked))
+        outcome = await self.user.submitter.submit(self.contract.asking(self.user, asked))
         if len(asked) == 1:
             return [(self.contract.number_of(outcome), asked[0])]
         numbers = sorted(one.mailbox_seq for one in self.requests_of(outcome))
         return list(zip(numbers, asked, strict=True))
+
+    def end_epoch(self) -> None:
+        """At once, with what waits for a checkpoint in the last one."""
+        self.opened.network.seal(wall_ms(), end_epoch=True)
+        # It remembers an epoch for longer than these last.
+        self.user.submitter._epoch = None
 
     def requests_of(self, outcome: Executed) -> list[K8sAPIRequest]:
         found = [decode_event(str(one.type), one.contents, {self.contract.contract.original}) for one in outcome.events]
@@ -233,10 +234,10 @@ async def eventually(condition: Callable[[], Any], limit_s: float = 60.0) -> Non
 
 
 @asynccontextmanager
-async def relay_world(folder: Path, epoch_ms: int | None = None, epochs: int = 0) -> AsyncIterator[RelayWorld]:
+async def relay_world(folder: Path, epochs: int = 0) -> AsyncIterator[RelayWorld]:
     """`epochs`: so many have ended before the contract is published; the enclave is anchored in the first."""
     ca = DevelopmentCa.generate(wall_ms())
-    opened = open_network(Options(nitro_anchor=ca.anchor, epoch_ms=epoch_ms), built(), wall_ms())
+    opened = open_network(Options(nitro_anchor=ca.anchor), built(), wall_ms())
     running = await serve(opened.network, pace=Pace(0.02, 0.05))
     network = await Network.open(Node.parse(f"http://127.0.0.1:{running.port}", limits=LIMITS))
     world: RelayWorld | None = None
@@ -246,9 +247,8 @@ async def relay_world(folder: Path, epoch_ms: int | None = None, epochs: int = 0
         faucet = Faucet(running.node, opened.faucet)
         for one in (admin, operator, user):
             faucet.give(one.address)
-        async with asyncio.timeout(60):
-            while (await network.service()).epoch < epochs:
-                await asyncio.sleep(0.05)
+        for _ in range(epochs):
+            opened.network.seal(wall_ms(), end_epoch=True)
         contract = QuickContract(network, ca, admin, operator)
         await contract.set_up()
         await contract.admit(user)
