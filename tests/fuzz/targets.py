@@ -22,7 +22,7 @@ TARGETS: dict[str, Target] = {
     **file_targets.TARGETS,
     **chain_targets.TARGETS,
     **light_targets.TARGETS,
-    **envelope_targets.TARGETS,
     **follow_targets.TARGETS,
+    **envelope_targets.TARGETS,
     **mailbox_targets.TARGETS,
 }
