@@ -208,6 +208,57 @@ def test_history_may_reach_into_the_checkpoints_that_follow(truth: Truth) -> Non
     done(follower, truth)
 
 
+def test_a_beacon_counts_where_what_it_shows_is_proven_and_of_this_slot(truth: Truth) -> None:
+    """A view of before under a time of now would be worse than none."""
+    stage = truth.stage.cast()
+    follower = stage.follower()
+    # Told beyond what the next checkpoints show: nothing on the way is proven yet.
+    follower.history(stage.old(stage.numbers()))
+    top_state, top_mailbox = max(truth.states), max(truth.mailboxes)
+    for one in stage.eventful():
+        changes = follower.checkpoint(stage.message(one), stage.clock_ms)
+        shown = [decode_event(str(event.type), event.contents, {stage.package}) for _, event in stage.events(one)]
+        both = [event.heads for event in shown if isinstance(event, Event) and event.heads.enclave == stage.enclave_id]
+        reached = any(
+            (heads.state, heads.mailbox) == (truth.states[top_state].head, truth.mailboxes[top_mailbox].head)
+            for heads in both
+        )
+        assert changes.beacon == reached
+        if follower.verified is not None:
+            assert follower.verified.state.head.seq == top_state
+            assert follower.verified.mailbox.head.seq == top_mailbox
+    stage.wait(1_000)
+    stage.slot().runs()
+    other = stage.seal()
+    before = follower.verified
+    assert before is not None
+    changes = follower.checkpoint(stage.message(other), stage.clock_ms)
+    assert (changes.events, changes.beacon, changes.state) == (1, False, True)
+    assert follower.verified is not None
+    assert follower.verified.beacon_ms == before.beacon_ms
+    assert follower.verified.timestamp_ms == stage.clock_ms
+
+
+def test_heads_of_one_chain_alone_prove_nothing_of_the_other() -> None:
+    stage = founding()
+    follower = stage.follower()
+    fed(follower, stage, stage.eventful())
+    stage.wait(1_000)
+    numbers = []
+    for request in (1, 2):
+        stage.submit(request).runs()
+        numbers.append(stage.seal())
+        stage.wait(1_000)
+        numbers.append(stage.beacon())
+    first, beacon, second, last = numbers
+    follower.history(stage.old([first, second]))
+    before = follower.verified
+    # What the mailbox is shown to be lies on the way to what was told; there is no view of it.
+    assert not follower.checkpoint(stage.message(beacon), stage.clock_ms).beacon
+    assert follower.verified is before
+    assert follower.checkpoint(stage.message(last), stage.clock_ms).requested == (0, 1)
+
+
 def refused(follower: Follower, message: Message, check: type[LightClientError], now_ms: int) -> LightClientError:
     """It is refused by this check, and nothing that was proven has changed."""
     before = (follower.verified, follower.newest, follower.epoch, follower.export())
@@ -302,6 +353,10 @@ ATTACKS: dict[str, tuple[Attack, type[LightClientError]]] = {
     "parts without contents": (lambda t, n: replace(t.stage.message(n), contents=b""), light.ContentsStructureError),
     "other contents": (
         lambda t, n: replace(t.stage.message(n), contents=t.stage.message(1).contents),
+        light.ContentsDigestError,
+    ),
+    "other contents without parts": (
+        lambda t, n: replace(t.stage.message(n), contents=t.stage.message(1).contents, parts=()),
         light.ContentsDigestError,
     ),
     "a checkpoint that was had": (lambda t, n: t.stage.message(2), light.SequenceError),
