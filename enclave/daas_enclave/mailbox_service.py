@@ -117,6 +117,7 @@ class Mailbox:
         self._tidied_ms = 0
         self._keys_ms = 0
         self._problem = ""
+        self._logged = ""
 
     # --- what the chain says ---
 
@@ -230,6 +231,7 @@ class Mailbox:
                 await self._without_api_server(verified)
                 return False
             self._rounds += 1
+            self._logged = ""
             return True
         except (Later, EtcdError) as error:
             self._waits(error)
@@ -239,7 +241,9 @@ class Mailbox:
 
     def _waits(self, error: Exception) -> None:
         self._problem = f"{type(error).__name__}: {error}"[:200]
-        _log.warning("mailbox_waits", problem=self._problem)
+        if self._problem != self._logged:
+            _log.warning("mailbox_waits", problem=self._problem)
+        self._logged = self._problem
 
     def _unanswered(self, verified: Verified) -> list[K8sAPIRequest]:
         """In mailbox order."""

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from daas_chain.events_mailbox import K8sAPIRequest
 from daas_enclave.etcd_client import Etcd, EtcdTarget
 from daas_enclave.mailbox_execute import Connection
@@ -110,4 +112,5 @@ async def run(given: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     asyncio.run(run(json.loads(Path(sys.argv[1]).read_text())))
