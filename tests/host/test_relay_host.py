@@ -89,13 +89,11 @@ async def test_the_pipes_go_on_while_the_relay_is_in_trouble_and_it_heals_by_its
             async with asyncio.timeout(30):
                 while not await echoes(world):
                     await asyncio.sleep(0.1)
-            port = world.running.port
-            await world.running.close()
+            await world.stop_node()
             world.key_file().chmod(0o600)
             await until(lambda: "UnreachableError" in str(relay(world).get("error")))
             assert await echoes(world)
-            await world.restart_node(0)
-            assert world.running.port == port
+            await world.start_node()
             await until(lambda: relay(world).get("state") == "following")
             asked = await world.ask([world.contract.command(bytes(16), 64)])
             await until(lambda: len(world.double.requests) == 1)

@@ -16,9 +16,8 @@ from daas_chain.events_mailbox import K8sResponseStored
 from daas_chain.heads import Event
 from daas_chain.sui.events import EVENTS
 from daas_chain.type_tags import UnknownEventType, decode_event
-from daas_localnet.rpc.server import Pace, serve
 from daas_protocol.chain_feed import Settle
-from support.relay_world import RelayWorld, relay_world
+from support.relay_world import RelayWorld, process_world, relay_world
 from support.waiting import until
 
 KILLS = 12
@@ -134,15 +133,43 @@ async def test_what_was_taken_before_the_kill_is_submitted_after_it(tmp_path: Pa
             ]
             await until(lambda: len(world.double.requests) == 10)
             # The node is gone, so nothing can be submitted before the kill.
-            port = world.running.port
-            await world.running.close()
+            await world.stop_node()
             for one in asked:
                 world.double.say(one)
             await asyncio.sleep(1.0)
         await world.double.close()
-        world.running = await serve(world.opened.network, port=port, pace=Pace(0.02, 0.05))
+        await world.start_node()
         # The enclave says nothing again: what settles them is on the disk.
         async with process(world):
             async with asyncio.timeout(60):
                 while await world.pending():
                     await asyncio.sleep(0.05)
+
+
+@pytest.mark.e2e
+async def test_a_node_that_is_killed_under_the_relay_costs_nothing(tmp_path: Path) -> None:
+    chance = random.Random(8)
+    async with process_world(tmp_path) as world:
+        assert world.kill_node is not None
+        await world.double.start()
+        stats = await world.start()
+        asked = 0
+        for number in range(4):
+            said = []
+            for each in range(4):
+                (one,) = await world.ask([world.contract.command(bytes([number, each]) * 8, 64, 900.0)])
+                said.append(world.settle([one]))
+                asked += 1
+            await until(lambda wanted=asked: len(world.double.requests) == wanted)
+            # Killed while the receipts are on their way.
+            for settle in said:
+                world.double.say(settle)
+            await asyncio.sleep(chance.uniform(0.0, 0.15))
+            await world.kill_node(0.3)
+        await until(lambda: len(world.double.settled) == asked)
+        await world.caught_up()
+        world.nothing_twice()
+        assert await world.pending() == 0
+        assert await stored(world) == asked
+        await until(lambda: stats.queue["settle"] == 0)
+        assert stats.dropped == {}

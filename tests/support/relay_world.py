@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import ExitStack, asynccontextmanager, suppress
 from dataclasses import astuple, dataclass, field
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509 import load_der_x509_certificate
 
 from daas_attestation.development_ca import DevelopmentCa
 from daas_chain.calls import clusters
@@ -41,6 +43,7 @@ from daas_protocol.sui import encode_suiprivkey, format_address
 from daas_protocol.transport.endpoint import Endpoint
 
 from .chain_port_double import EnclaveDouble
+from .localnet_process import localnet
 from .move_world import built
 from .served_contract import (
     ANCHOR,
@@ -84,20 +87,18 @@ class QuickContract(ServedContract):
 @dataclass(slots=True)
 class RelayWorld:
     folder: Path
-    opened: Opened
-    running: Running
+    port: int
     network: Network
     contract: QuickContract
     relay_key: Ed25519PrivateKey
     user: Party
     double: EnclaveDouble
     sequence: count[int] = field(default_factory=count)
+    kill_node: Callable[[float], Awaitable[None]] | None = None
+    _opened: Opened | None = None
+    _running: Running | None = None
     _relay: Relay | None = None
     _task: asyncio.Task[None] | None = None
-
-    @property
-    def port(self) -> int:
-        return self.running.port
 
     def config(self, **changes: Any) -> dict[str, Any]:
         made = self.contract
@@ -154,10 +155,17 @@ class RelayWorld:
 
     async def restart_node(self, pause_s: float = 0.2) -> None:
         """The same network again at the same port."""
-        port = self.running.port
-        await self.running.close()
+        await self.stop_node()
         await asyncio.sleep(pause_s)
-        self.running = await serve(self.opened.network, port=port, pace=Pace(0.02, 0.05))
+        await self.start_node()
+
+    async def stop_node(self) -> None:
+        assert self._running is not None
+        await self._running.close()
+
+    async def start_node(self) -> None:
+        assert self._opened is not None
+        self._running = await serve(self._opened.network, port=self.port, pace=Pace(0.02, 0.05))
 
     async def ask(self, asked: Sequence[Command]) -> list[tuple[int, Command]]:
         """Requests in one transaction, with their numbers in the mailbox."""
@@ -169,7 +177,8 @@ class RelayWorld:
 
     def end_epoch(self) -> None:
         """At once, with what waits for a checkpoint in the last one."""
-        self.opened.network.seal(wall_ms(), end_epoch=True)
+        assert self._opened is not None
+        self._opened.network.seal(wall_ms(), end_epoch=True)
         # It remembers an epoch for longer than these last.
         self.user.submitter._epoch = None
 
@@ -239,16 +248,49 @@ async def relay_world(folder: Path, epochs: int = 0) -> AsyncIterator[RelayWorld
     ca = DevelopmentCa.generate(wall_ms())
     opened = open_network(Options(nitro_anchor=ca.anchor), built(), wall_ms())
     running = await serve(opened.network, pace=Pace(0.02, 0.05))
-    network = await Network.open(Node.parse(f"http://127.0.0.1:{running.port}", limits=LIMITS))
     world: RelayWorld | None = None
     try:
-        keys = [Ed25519PrivateKey.generate() for _ in range(3)]
-        admin, operator, user = (party(network, key) for key in keys)
-        faucet = Faucet(running.node, opened.faucet)
-        for one in (admin, operator, user):
-            faucet.give(one.address)
         for _ in range(epochs):
             opened.network.seal(wall_ms(), end_epoch=True)
+        async with _made(folder, ca, running.port, Faucet(running.node, opened.faucet).give) as world:
+            world._opened, world._running = opened, running
+            yield world
+    finally:
+        await (running if world is None or world._running is None else world._running).close()
+
+
+@asynccontextmanager
+async def process_world(folder: Path) -> AsyncIterator[RelayWorld]:
+    """Over `daas localnet run` with its data in `folder`, to be killed by `kill_node`."""
+    ca = DevelopmentCa.generate(wall_ms())
+    root = folder / "root.pem"
+    root.write_bytes(load_der_x509_certificate(ca.anchor.root_der).public_bytes(Encoding.PEM))
+    arguments = ("--data", f"{folder}/net", "--nitro-root", str(root), "--checkpoint-ms", "50", "--idle-ms", "200")
+    with ExitStack() as processes:
+        process = processes.enter_context(localnet(*arguments))
+        port = int(process.known["rpc"].rpartition(":")[2])
+        async with _made(folder, ca, port, process.give) as world:
+
+            async def kill(pause_s: float) -> None:
+                nonlocal process
+                process.process.kill()
+                process.process.wait()
+                await asyncio.sleep(pause_s)
+                process = processes.enter_context(localnet(*arguments, "--port", str(port)))
+
+            world.kill_node = kill
+            yield world
+
+
+@asynccontextmanager
+async def _made(
+    folder: Path, ca: DevelopmentCa, port: int, give: Callable[[bytes], object]
+) -> AsyncIterator[RelayWorld]:
+    async with await Network.open(Node.parse(f"http://127.0.0.1:{port}", limits=LIMITS)) as network:
+        keys = [Ed25519PrivateKey.generate() for _ in range(3)]
+        admin, operator, user = (party(network, key) for key in keys)
+        for one in (admin, operator, user):
+            give(one.address)
         contract = QuickContract(network, ca, admin, operator)
         await contract.set_up()
         await contract.admit(user)
@@ -263,12 +305,9 @@ async def relay_world(folder: Path, epochs: int = 0) -> AsyncIterator[RelayWorld
             BOOT,
         )
         # The relay has the operator's key: what the operator does in a test has to be over before.
-        world = RelayWorld(folder, opened, running, network, contract, keys[1], user, double)
-        yield world
-    finally:
-        if world is not None:
+        world = RelayWorld(folder, port, network, contract, keys[1], user, double)
+        try:
+            yield world
+        finally:
             await world.stop()
             await world.double.close()
-            running = world.running
-        await network.close()
-        await running.close()
