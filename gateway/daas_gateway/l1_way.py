@@ -16,7 +16,9 @@ from typing import Final
 
 import structlog
 
+from daas_chain.artifacts import ArtifactsError
 from daas_chain.deployment import Deployment
+from daas_chain.network.errors import NetworkError
 from daas_gateway import errors, l1_errors
 from daas_gateway.ask import Ask, Place
 from daas_gateway.channel import ChannelPool
@@ -93,13 +95,16 @@ class ChainWay:
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Raises ConfigInvalid, DeploymentError, OSError, ArtifactsError."""
+        """Raises ConfigInvalid, DeploymentError, OSError."""
         self._config, self._place, self._pool = config, place, pool
         self._who = Who(user.address, token)
         self._now_ms, self._random = now_ms, random
         deployment = Deployment.load(config.deployment)
         check_place(deployment, place)
-        self.chain = Chain(deployment, place.enclave_id, config.ca_file)
+        try:
+            self.chain = Chain(deployment, place.enclave_id, config.ca_file)
+        except (ArtifactsError, NetworkError) as problem:
+            raise ConfigInvalid(f"configuration.chain: {problem}") from None
         self._journal, self._store = Journal(config.journal), store
         self._cached: tuple[float, SlotView] | None = None
         self._reading = asyncio.Lock()
