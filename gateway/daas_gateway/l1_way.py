@@ -205,6 +205,21 @@ class ChainWay:
         """For the tables' ids, which never change."""
         return self._cached[1] if self._cached is not None else await self._read()
 
+    def status(self) -> dict[str, object]:
+        """For `daas status`: what was read last, which no light client has verified (l1_view)."""
+        seen = None if self._cached is None else self._cached[1]
+        boot = None if seen is None else seen.enclave.current
+        return {
+            "network": self.chain.deployment.network,
+            "cluster": f"0x{self.chain.slot.cluster.hex()}",
+            "slot": f"0x{self.chain.slot.enclave.hex()}",
+            "route": self._config.route.value,
+            "under_way": len(self._tracker),
+            "boot_on_chain": None if boot is None else boot.boot_id.hex(),
+            "request_key_id": None if seen is None else seen.enclave.request_key_id,
+            "chain_state": "as the node says",
+        }
+
     # ---- requests
 
     def route(self, asked: Ask) -> CommandWords | None:
