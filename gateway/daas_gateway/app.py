@@ -317,6 +317,7 @@ class Gateway:
                 },
                 "channels": {"busy": busy, "idle": idle},
                 "cache_ttl_ms": self._config.cache_ttl_ms,
+                "contract": None if self.chain is None else self.chain.status(),
             }
         )
 

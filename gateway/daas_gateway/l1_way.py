@@ -16,7 +16,9 @@ from typing import Final
 
 import structlog
 
+from daas_chain.artifacts import ArtifactsError
 from daas_chain.deployment import Deployment
+from daas_chain.network.errors import NetworkError
 from daas_gateway import errors, l1_errors
 from daas_gateway.ask import Ask, Place
 from daas_gateway.channel import ChannelPool
@@ -93,13 +95,16 @@ class ChainWay:
         now_ms: Callable[[], int],
         random: Callable[[int], bytes],
     ) -> None:
-        """Raises ConfigInvalid, DeploymentError, OSError, ArtifactsError."""
+        """Raises ConfigInvalid, DeploymentError, OSError."""
         self._config, self._place, self._pool = config, place, pool
         self._who = Who(user.address, token)
         self._now_ms, self._random = now_ms, random
         deployment = Deployment.load(config.deployment)
         check_place(deployment, place)
-        self.chain = Chain(deployment, place.enclave_id, config.ca_file)
+        try:
+            self.chain = Chain(deployment, place.enclave_id, config.ca_file)
+        except (ArtifactsError, NetworkError) as problem:
+            raise ConfigInvalid(f"configuration.chain: {problem}") from None
         self._journal, self._store = Journal(config.journal), store
         self._cached: tuple[float, SlotView] | None = None
         self._reading = asyncio.Lock()
@@ -199,6 +204,21 @@ class ChainWay:
     async def _any_view(self) -> SlotView:
         """For the tables' ids, which never change."""
         return self._cached[1] if self._cached is not None else await self._read()
+
+    def status(self) -> dict[str, object]:
+        """For `daas status`: what was read last, which no light client has verified (l1_view)."""
+        seen = None if self._cached is None else self._cached[1]
+        boot = None if seen is None else seen.enclave.current
+        return {
+            "network": self.chain.deployment.network,
+            "cluster": f"0x{self.chain.slot.cluster.hex()}",
+            "slot": f"0x{self.chain.slot.enclave.hex()}",
+            "route": self._config.route.value,
+            "under_way": len(self._tracker),
+            "boot_on_chain": None if boot is None else boot.boot_id.hex(),
+            "request_key_id": None if seen is None else seen.enclave.request_key_id,
+            "chain_state": "as the node says",
+        }
 
     # ---- requests
 

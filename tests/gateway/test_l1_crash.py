@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from daas_chain.network.client import Network
+from daas_chain.sui.builder import GAS
 from daas_gateway.config import GatewayConfig, load_config
 from daas_gateway.l1_journal import Journal
 from daas_gateway.receipts import get_request, list_requests
@@ -26,6 +27,7 @@ from support.gateway_client import Client
 from support.gateway_config_file import write_config
 from support.l1_double import Lies, Scene
 from support.l1_users import CREATE, JSON_HEADERS, Users, body_of, until
+from support.served_contract import SUI
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.e2e]
 
@@ -131,6 +133,35 @@ async def test_killed_between_keeping_and_sending_it_is_sent_once_by_the_next_ru
         reply = await client.ask("POST", CREATE, body_of("next"), JSON_HEADERS)
         assert reply.status == 201
     assert sum(b"unsent" in one.plaintext.body for one in scene.executed) == 1
+
+
+async def test_what_was_never_sent_and_cannot_be_sent_any_more_is_told_as_refused(
+    scene: Scene, users: Users, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    party, config = await users.configured(scene)
+    held = await users.start(party, config)
+
+    async def never(self: Network, *given: object) -> object:
+        if held.gateway.chain is not None and self is held.gateway.chain.chain._network:
+            await asyncio.sleep(3_600)
+        return await real(self, *given)  # type: ignore[arg-type]
+
+    real = Network.execute
+    monkeypatch.setattr(Network, "execute", never)
+    waiting = asyncio.create_task(held.create("unsent for ever"))
+    await until(lambda: held.journal)
+    waiting.cancel()
+    await held.gateway.stop()
+    for _ in range(3):
+        # Its coins are used up by others.
+        await party.submitter.coins.refresh()
+        await party.do(lambda commands: commands.transfer(commands.split(GAS, [4 * SUI // 3]), bytes([9]) * 32))
+    again = await users.start(party, config)
+    await until(lambda: (rows := list_requests(config.receipts_db)) and rows[0].state == "refused")
+    await until(lambda: not again.journal)
+    assert list_requests(config.receipts_db)[0].note
+    assert not any(b"unsent for ever" in one.plaintext.body for one in scene.executed)
+    assert (await again.create("next")).status == 201
 
 
 async def test_killed_at_random_moments_every_request_on_chain_is_answered_and_none_is_executed_twice(

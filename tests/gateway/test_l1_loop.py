@@ -51,6 +51,9 @@ async def test_a_write_comes_back_signed_and_is_kept_and_settled(scene: Scene, u
     assert kept.receipt.request_digest == row.request_digest == seen[0].event.request_digest
     assert kept.receipt.binding == row.binding
     await until(lambda: not user.journal)
+    shown = (await user.client.get("/daas/local/status")).json()["contract"]
+    assert (shown["under_way"], shown["boot_on_chain"]) == (0, scene.double.boot_id.hex())
+    assert shown["chain_state"] == "as the node says"
 
 
 async def test_reads_go_straight_to_the_enclave(scene: Scene, users: Users) -> None:

@@ -19,6 +19,8 @@ from daas_chain.objects import StakeProof
 from daas_chain.sui.builder import GAS, Builder
 from daas_chain.values import OffChain
 from daas_gateway import l1_request, l1_submit
+from daas_gateway.app import Gateway
+from daas_gateway.config import ConfigInvalid
 from daas_gateway.receipts import get_request, list_requests
 from daas_host.relay_payload_port import PayloadPort
 from daas_host.relay_payloads import PayloadsFull
@@ -369,3 +371,18 @@ async def test_a_command_of_the_same_home_may_use_the_coins_in_between_and_never
         await asyncio.sleep(0.3)
         assert not any(b"waits" in one.plaintext.body for one in scene.executed)
     assert (await waiting).status == 201
+
+
+async def test_a_gateway_for_another_cluster_or_with_an_unusable_record_does_not_start(
+    scene: Scene, users: Users, tmp_path: Path
+) -> None:
+    _, config = await users.configured(scene, admitted=False, amounts=())
+    assert config.chain is not None
+    with pytest.raises(ConfigInvalid, match="cluster_id"):
+        Gateway(replace(config, cluster_id=bytes([3]) * 32))
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}")
+    with pytest.raises(ValueError, match="deployment record"):
+        Gateway(replace(config, chain=replace(config.chain, deployment=broken)))
+    with pytest.raises(ConfigInvalid, match="CA file"):
+        Gateway(replace(config, chain=replace(config.chain, ca_file=broken)))
