@@ -14,5 +14,9 @@ tools/step.sh "pytest: collecting all tests" "10 s the first time" .venv/bin/pyt
 echo "==> pytest: the fast suite" >&2
 .venv/bin/python -m pytest -n 4 -m "not e2e" "$@"
 tools/step.sh "fuzzing: 30 s for each parser, two at a time" "4 min" env FUZZ_SEED=1 tools/fuzz.sh 30
+echo "==> pytest: what takes long and needs no control plane" >&2
+.venv/bin/python -m pytest -n 3 -m e2e tests/attestation tests/chain tests/cli tests/gateway tests/host tests/localnet \
+    --ignore=tests/cli/test_cli_e2e.py "$@"
+# One at a time: a control plane is several processes, and their tests measure time.
 echo "==> pytest: end to end, with the real control plane" >&2
-.venv/bin/python -m pytest -m e2e "$@"
+.venv/bin/python -m pytest -m e2e tests/controlplane tests/e2e tests/enclave tests/cli/test_cli_e2e.py "$@"
