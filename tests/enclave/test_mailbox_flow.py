@@ -783,3 +783,24 @@ async def test_a_mailbox_that_can_send_nothing_more_ends_the_boot(world: World) 
     assert boot.task is not None
     with pytest.raises(ValueError, match="no message"):
         await asyncio.wait_for(boot.task, 20)
+
+
+@running
+async def test_what_has_ended_since_the_round_was_cut_is_not_executed(world: World) -> None:
+    boot = world.boot()
+    first, expired = world.chain.submit(body=b"first"), world.chain.submit(body=b"expired")
+
+    async def script(seen: Any, reader: Any, writer: asyncio.StreamWriter) -> bool:
+        if seen.body == b"first":
+            world.chain.end(expired.mailbox_seq)
+            boot.show()
+        await reply(writer, 200, b"{}")
+        return True
+
+    world.api.script = script
+    boot.start()
+    await boot.answer(first)
+    last = world.chain.submit(body=b"last")
+    boot.show()
+    await boot.answer(last)
+    assert [seen.body for seen in world.api.seen] == [b"first", b"last"]
