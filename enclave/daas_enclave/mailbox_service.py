@@ -101,6 +101,7 @@ class Mailbox:
             surroundings=self,
             connect=lambda owner: connect(parts.upstream, owner),
             executed=self._executed,
+            signed=self._signed,
         )
         self._verified: Verified | None = None
         self._gone: dict[int, Mark] = {}
@@ -114,6 +115,8 @@ class Mailbox:
         self._read_places = Places(READS)
         self._broken: BaseException | None = None
         self._rounds = 0
+        self._seen_ms: dict[int, int] = {}
+        self._took_ms = 0
         self._tidied_ms = 0
         self._keys_ms = 0
         self._problem = ""
@@ -127,7 +130,10 @@ class Mailbox:
         if before is None or changes.mailbox:
             known = {} if before is None else before.arrivals
             gone = [seq for seq in known if seq not in verified.arrivals]
+            tick_ms = self._parts.tick_ms()
+            self._seen_ms |= {seq: tick_ms for seq in verified.arrivals if seq not in known}
             for seq in gone:
+                self._seen_ms.pop(seq, None)
                 self._gone[seq] = _ended_mark(self._parts.boot_id, changes.checkpoint)
                 self._worker.ended(seq)
             self._settlements.ended(gone)
@@ -316,6 +322,9 @@ class Mailbox:
             self._broken = error
             self._wake.set()
 
+    def _signed(self, seq: int) -> None:
+        self._took_ms += self._parts.tick_ms() - self._seen_ms.pop(seq, self._parts.tick_ms())
+
     def _is_pending(self, seq: int) -> bool:
         """By the newest view: it may have had its end since the round was cut."""
         return self._verified is not None and seq in self._verified.arrivals
@@ -382,6 +391,8 @@ class Mailbox:
             "rounds": self._rounds,
             "answers": {str(status): count for status, count in sorted(worker.counts.items())},
             "outcome_unknown": worker.unknown,
+            # From the view that showed a request to its receipt, of all in "answers" together.
+            "took_ms": self._took_ms,
             "settling": self._settlements.waiting,
             "given_up": self._settlements.given_up,
             "kept": {"answers": len(self.answers), "bytes": self.answers.size},

@@ -220,9 +220,13 @@ async def test_other_namespaces_do_not_wait_for_a_slow_one_and_a_namespace_waits
     boot.start()
     await boot.answer(beside)
     assert {seen.body for seen in world.api.seen} == {b"slow", b"beside"}
+    world.chain.clock.ms += 5_000
     let_go.set()
     for request in (slow, behind, alone):
         await boot.answer(request)
+    # Three of the four were there for more than five seconds.
+    assert 15_000 <= boot.mailbox.stats()["took_ms"] < 20_000
+    assert boot.mailbox._seen_ms == {}
     assert [seen.body for seen in world.api.seen][-2:] == [b"behind", b"alone"]
 
 
