@@ -143,7 +143,7 @@ async def test_receipts_of_one_round_share_a_signature_and_are_sent_until_they_h
     before = [*boot.port.settles]
     # A host that connects gets the same bytes again; so does one that is slow to settle; one that has settled does not.
     boot.mailbox.attached()
-    await until(lambda: len(boot.port.settles) == 2 * len(before))
+    await until(lambda: len(boot.port.settles) == 2 * len(before), 10)
     assert boot.port.settles[len(before) :] == before
     world.chain.clock.ms += RESEND_MS
     await until(lambda: len(boot.port.settles) == 3 * len(before))
