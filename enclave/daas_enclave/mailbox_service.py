@@ -7,10 +7,8 @@ before the next one is cut. Requests begin only while the boot serves; a broken 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from functools import partial
+from typing import Any, Final
 
 import structlog
 
@@ -19,21 +17,18 @@ from daas_chain.follow.follower import Changes, Verified
 from daas_chain.values import OffChain
 from daas_enclave import mailbox_order as order
 from daas_enclave.authority import Snapshot
-from daas_enclave.etcd_client import Etcd, EtcdError
-from daas_enclave.execute import Upstream
+from daas_enclave.etcd_client import EtcdError
 from daas_enclave.kube_client import KubeError
-from daas_enclave.mailbox_admission import Admitted, Slot
+from daas_enclave.mailbox_admission import Admitted
 from daas_enclave.mailbox_answers import Answers
 from daas_enclave.mailbox_execute import Answered, connect
 from daas_enclave.mailbox_marks import Mark, Marks, State
+from daas_enclave.mailbox_parts import Parts
 from daas_enclave.mailbox_payloads import Payloads
+from daas_enclave.mailbox_reads import Reads
 from daas_enclave.mailbox_settle import WINDOW_MS, Settlements
 from daas_enclave.mailbox_work import Later, Limits, Worker
-from daas_enclave.places import Places, PlacesFull
-from daas_enclave.request_keys import RequestKeys
-from daas_enclave.runtime import Clock
-from daas_enclave.signer import ReceiptSigner
-from daas_protocol.chain_feed import Payload, Settle, Want
+from daas_protocol.chain_feed import Payload
 from daas_protocol.grant import READ_VERBS
 
 TICK_SECONDS: Final = 0.25
@@ -41,43 +36,9 @@ RETRY_SECONDS: Final = 1.0
 """After a store or an API server that did not answer."""
 SIDE_BY_SIDE: Final = 16
 """Lanes at the API server at one time: a fraction of its places, for the rest of the world asks over L2."""
-READS: Final = 64
-"""L1 requests that only read, besides; of one requester at most half. What finds no place waits for a later round."""
 TIDY_MS: Final = 2_000
 KEYS_MS: Final = 60_000
 _log = structlog.get_logger(__name__)
-
-
-class Phase(Protocol):
-    @property
-    def serving(self) -> bool: ...
-
-
-class HostPort(Protocol):
-    """Where messages for the host go; False: nobody is there."""
-
-    def send(self, message: Settle | Want) -> bool: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the mailbox is made of. `reconcile` brings the API server's RBAC to a snapshot; it may raise KubeError."""
-
-    slot: Slot
-    boot_id: bytes
-    clock: Clock
-    phase: Phase
-    snapshot: Callable[[], Snapshot]
-    keys: RequestKeys = field(repr=False)
-    etcd: Etcd
-    signer: ReceiptSigner
-    upstream: Upstream
-    port: HostPort
-    is_current: Callable[[], bool]
-    """Whether verified state says, and newly enough, that this boot is the one that answers."""
-    reconcile: Callable[[Snapshot, bool], Awaitable[None]]
-    """With True also where it has been brought to this snapshot before: a namespace is new."""
-    tick_ms: Callable[[], int] = lambda: time.monotonic_ns() // 1_000_000
 
 
 class Mailbox:
@@ -101,6 +62,7 @@ class Mailbox:
             surroundings=self,
             connect=lambda owner: connect(parts.upstream, owner),
             executed=self._executed,
+            signed=self._signed,
         )
         self._verified: Verified | None = None
         self._gone: dict[int, Mark] = {}
@@ -110,10 +72,11 @@ class Mailbox:
         self._idle.set()
         self._wake = asyncio.Event()
         self._side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
-        self._reads: dict[int, asyncio.Task[None]] = {}
-        self._read_places = Places(READS)
+        self._reads = Reads(self._read_ended)
         self._broken: BaseException | None = None
         self._rounds = 0
+        self._seen_ms: dict[int, int] = {}
+        self._took_ms = 0
         self._tidied_ms = 0
         self._keys_ms = 0
         self._problem = ""
@@ -127,7 +90,10 @@ class Mailbox:
         if before is None or changes.mailbox:
             known = {} if before is None else before.arrivals
             gone = [seq for seq in known if seq not in verified.arrivals]
+            tick_ms = self._parts.tick_ms()
+            self._seen_ms |= {seq: tick_ms for seq in verified.arrivals if seq not in known}
             for seq in gone:
+                self._seen_ms.pop(seq, None)
                 self._gone[seq] = _ended_mark(self._parts.boot_id, changes.checkpoint)
                 self._worker.ended(seq)
             self._settlements.ended(gone)
@@ -183,10 +149,9 @@ class Mailbox:
                     await asyncio.sleep(TICK_SECONDS)
                 self._wake.clear()
         finally:
-            tasks = [outbox, *self._reads.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            outbox.cancel()
+            await asyncio.gather(outbox, return_exceptions=True)
+            await self._reads.cancel()
 
     async def stop(self, seconds: float) -> None:
         """Begins nothing more; waits for what is under way; hands on what is signed."""
@@ -195,8 +160,7 @@ class Mailbox:
         try:
             async with asyncio.timeout(seconds):
                 await self._idle.wait()
-                while self._reads:
-                    await asyncio.wait(self._reads.values())
+                await self._reads.wait()
         except TimeoutError:
             _log.warning("mailbox_stopped_under_way")
         self._settlements.flush(self._parts.clock.now_ms(), at_once=True)
@@ -247,7 +211,7 @@ class Mailbox:
 
     def _unanswered(self, verified: Verified) -> list[K8sAPIRequest]:
         """In mailbox order."""
-        requests, under_way = verified.mailbox.requests, self._worker.answered | self._reads.keys()
+        requests, under_way = verified.mailbox.requests, self._worker.answered | self._reads.under_way
         return [requests[seq] for seq in sorted(requests) if seq not in under_way]
 
     async def _without_api_server(self, verified: Verified) -> None:
@@ -290,23 +254,11 @@ class Mailbox:
                 if not self._is_pending(request.mailbox_seq):
                     continue
                 if request.verb in READ_VERBS:
-                    self._begin_read(request, round_)
+                    self._reads.begin(request, partial(self._worker.work, request, round_))
                 else:
                     await self._worker.work(request, round_)
 
-    def _begin_read(self, request: K8sAPIRequest, round_: order.Round) -> None:
-        """It begins in its turn, and nobody waits for its end: it changes nothing, and may be as slow as a kubelet."""
-        try:
-            self._read_places.take(request.requester)
-        except PlacesFull:
-            return
-        task = asyncio.create_task(self._worker.work(request, round_))
-        self._reads[request.mailbox_seq] = task
-        task.add_done_callback(lambda ended: self._read_ended(request, ended))
-
-    def _read_ended(self, request: K8sAPIRequest, task: asyncio.Task[None]) -> None:
-        del self._reads[request.mailbox_seq]
-        self._read_places.give(request.requester)
+    def _read_ended(self, task: asyncio.Task[None]) -> None:
         self._ended_badly(task)
         self._wake.set()
 
@@ -315,6 +267,9 @@ class Mailbox:
         if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, Later):
             self._broken = error
             self._wake.set()
+
+    def _signed(self, seq: int) -> None:
+        self._took_ms += self._parts.tick_ms() - self._seen_ms.pop(seq, self._parts.tick_ms())
 
     def _is_pending(self, seq: int) -> bool:
         """By the newest view: it may have had its end since the round was cut."""
@@ -382,6 +337,8 @@ class Mailbox:
             "rounds": self._rounds,
             "answers": {str(status): count for status, count in sorted(worker.counts.items())},
             "outcome_unknown": worker.unknown,
+            # From the view that showed a request to its receipt, of all in "answers" together.
+            "took_ms": self._took_ms,
             "settling": self._settlements.waiting,
             "given_up": self._settlements.given_up,
             "kept": {"answers": len(self.answers), "bytes": self.answers.size},

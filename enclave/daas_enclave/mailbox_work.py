@@ -93,6 +93,8 @@ class Worker:
     connect: Callable[[bytes], Awaitable[Connection]]
     executed: Callable[[Admitted, Answered], Awaitable[None]]
     """Called after each execution, before the next request of its lane."""
+    signed: Callable[[int], None]
+    """Called with the sequence of each request that has its receipt."""
     left: dict[int, Written] = field(default_factory=dict, repr=False)
     """Marks that earlier boots have left."""
     answered: set[int] = field(default_factory=set)
@@ -234,3 +236,4 @@ class Worker:
         self.settlements.add(Item(request.mailbox_seq, request.request_id, receipt, done.delivery, closes_ms))
         self.answered.add(request.mailbox_seq)
         self.counts[done.status] += 1
+        self.signed(request.mailbox_seq)

@@ -17,7 +17,8 @@ from daas_enclave.execute import Upstream
 from daas_enclave.kube_client import KubeClient, KubeError
 from daas_enclave.log_port import LogPort
 from daas_enclave.mailbox_admission import Slot
-from daas_enclave.mailbox_service import Mailbox, Parts
+from daas_enclave.mailbox_parts import Parts
+from daas_enclave.mailbox_service import Mailbox
 from daas_enclave.phases import Phase
 from daas_enclave.rbac import Reconciled, Reconciler
 from daas_enclave.request_keys import RequestKeys

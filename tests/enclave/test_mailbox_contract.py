@@ -20,7 +20,8 @@ from daas_enclave.chain_service import ChainService, Identity
 from daas_enclave.execute import Upstream
 from daas_enclave.keys import ReceiptKey
 from daas_enclave.mailbox_admission import envelope_info
-from daas_enclave.mailbox_service import Mailbox, Parts
+from daas_enclave.mailbox_parts import Parts
+from daas_enclave.mailbox_service import Mailbox
 from daas_enclave.phases import Phase
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.signer import ReceiptSigner

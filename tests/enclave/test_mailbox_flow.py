@@ -143,7 +143,7 @@ async def test_receipts_of_one_round_share_a_signature_and_are_sent_until_they_h
     before = [*boot.port.settles]
     # A host that connects gets the same bytes again; so does one that is slow to settle; one that has settled does not.
     boot.mailbox.attached()
-    await until(lambda: len(boot.port.settles) == 2 * len(before))
+    await until(lambda: len(boot.port.settles) == 2 * len(before), 10)
     assert boot.port.settles[len(before) :] == before
     world.chain.clock.ms += RESEND_MS
     await until(lambda: len(boot.port.settles) == 3 * len(before))
@@ -220,9 +220,13 @@ async def test_other_namespaces_do_not_wait_for_a_slow_one_and_a_namespace_waits
     boot.start()
     await boot.answer(beside)
     assert {seen.body for seen in world.api.seen} == {b"slow", b"beside"}
+    world.chain.clock.ms += 5_000
     let_go.set()
     for request in (slow, behind, alone):
         await boot.answer(request)
+    # Three of the four were there for more than five seconds.
+    assert 15_000 <= boot.mailbox.stats()["took_ms"] < 20_000
+    assert boot.mailbox._seen_ms == {}
     assert [seen.body for seen in world.api.seen][-2:] == [b"behind", b"alone"]
 
 
@@ -783,3 +787,24 @@ async def test_a_mailbox_that_can_send_nothing_more_ends_the_boot(world: World) 
     assert boot.task is not None
     with pytest.raises(ValueError, match="no message"):
         await asyncio.wait_for(boot.task, 20)
+
+
+@running
+async def test_what_has_ended_since_the_round_was_cut_is_not_executed(world: World) -> None:
+    boot = world.boot()
+    first, expired = world.chain.submit(body=b"first"), world.chain.submit(body=b"expired")
+
+    async def script(seen: Any, reader: Any, writer: asyncio.StreamWriter) -> bool:
+        if seen.body == b"first":
+            world.chain.end(expired.mailbox_seq)
+            boot.show()
+        await reply(writer, 200, b"{}")
+        return True
+
+    world.api.script = script
+    boot.start()
+    await boot.answer(first)
+    last = world.chain.submit(body=b"last")
+    boot.show()
+    await boot.answer(last)
+    assert [seen.body for seen in world.api.seen] == [b"first", b"last"]

@@ -24,7 +24,8 @@ from daas_enclave.authority import Snapshot, Token
 from daas_enclave.etcd_client import Compare, Delete, EtcdError, Get, Is, KeyValue, Outcome, Put
 from daas_enclave.execute import Upstream
 from daas_enclave.kube_client import KubeError
-from daas_enclave.mailbox_service import Mailbox, Parts
+from daas_enclave.mailbox_parts import Parts
+from daas_enclave.mailbox_service import Mailbox
 from daas_enclave.request_keys import RequestKeys
 from daas_enclave.runtime import ApiServer
 from daas_enclave.signer import ReceiptSigner
