@@ -418,14 +418,14 @@ async def test_epochs_end_before_and_while_the_relay_follows(tmp_path: Path, mon
         await world.double.start()
         stats = await world.start()
         await world.caught_up()
-        assert world.double.trusted.committee.epoch == 3
+        await until(lambda: world.double.trusted.committee.epoch == 3)
         said = []
         for number in range(6):
             # The request and the end of the epoch may be in one checkpoint.
             said += await ask(world, number)
             world.end_epoch()
             await world.caught_up()
-        assert world.double.trusted.committee.epoch == 9
+        await until(lambda: world.double.trusted.committee.epoch == 9)
         # A boot that knows only the first committee, and one that comes back after two more epochs.
         world.double.forget()
         world.double.cut()
