@@ -1,7 +1,7 @@
 """Requests that were sent, until the chain has their end: the rows of the store, and what clients wait for.
 
-Invariant: every request that was on disk before it was sent has one `Tracked` until its end is known and kept; only
-then is its file removed.
+Invariant: every request that was on disk before it was sent has one `Tracked` until its end is known and its answer was
+had or given up; only then is its file removed.
 """
 
 from __future__ import annotations
@@ -140,6 +140,15 @@ class Tracker:
         self._put(tracked.row())
         tracked.ended.set()
         tracked.accepted.set()
+        if tracked.following is None or tracked.following.done():
+            self._leave(tracked)
+
+    def followed(self, tracked: Tracked) -> None:
+        """Its answer was had, or given up."""
+        if tracked.state in ENDED:
+            self._leave(tracked)
+
+    def _leave(self, tracked: Tracked) -> None:
         self._open.pop(tracked.request_id, None)
         left = self._of.get(tracked.transaction)
         if left is not None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -321,13 +322,16 @@ class ChainWay:
         if tracked.request_id in self._awaited:
             self._awaited[tracked.request_id] = tracked
         tracked.following = asyncio.create_task(self._following.follow(tracked))
-        tracked.following.add_done_callback(self._followed)
+        tracked.following.add_done_callback(partial(self._followed, tracked))
         self._tasks.add(tracked.following)
         self._settlements.watch(tracked)
 
-    def _followed(self, task: asyncio.Task[Followed]) -> None:
+    def _followed(self, tracked: Tracked, task: asyncio.Task[Followed]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled() and (problem := task.exception()) is not None:
+        if task.cancelled():
+            return
+        self._tracker.followed(tracked)
+        if (problem := task.exception()) is not None:
             log.warning("request_without_answer", error=type(problem).__name__, message=str(problem))
 
     def _on_finished(self, transaction: bytes) -> None:
