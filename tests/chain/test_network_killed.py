@@ -20,6 +20,7 @@ from daas_chain.network.endpoint import Endpoint, Limits
 from daas_chain.network.submit import Payment, Submitter
 from daas_chain.sui.builder import GAS, Builder
 from support import network_process
+from support.child_environment import child_environment
 from support.localnet_world import ALICE, BOB, FAUCET, address
 from support.move_world import built
 from support.network_world import sender_for
@@ -39,7 +40,12 @@ class Process:
     async def start(self) -> None:
         script = network_process.__file__
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable, script, str(self.folder), str(self.port), stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            script,
+            str(self.folder),
+            str(self.port),
+            stdout=asyncio.subprocess.PIPE,
+            env=child_environment(),
         )
         assert self._process.stdout is not None
         assert await self._process.stdout.readline() == b"ready\n"

@@ -26,6 +26,7 @@ from daas_enclave.etcd_client import Compare, Delete, Etcd, EtcdError, EtcdTarge
 from daas_enclave.mailbox_marks import Done, Mark, Marks, State, WriterSuperseded
 from daas_enclave.pki import etcd_context, make_cluster_pki, private_folder, write_etcd_files
 from daas_enclave.request_keys import RequestKeys
+from support.child_environment import child_environment
 from support.enclave_path import CLUSTER, ENCLAVE, ApiServerDouble
 from support.mailbox_process import POINTS
 from support.mailbox_world import Boot, Chain, EtcdDouble
@@ -121,7 +122,12 @@ class Killed:
         path = self.folder / f"boot-{self.boots}.json"
         path.write_text(json.dumps(given))
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "support.mailbox_process", str(path), stdout=asyncio.subprocess.PIPE
+            sys.executable,
+            "-m",
+            "support.mailbox_process",
+            str(path),
+            stdout=asyncio.subprocess.PIPE,
+            env=child_environment(),
         )
         assert process.stdout is not None
         if kill_when is not None:

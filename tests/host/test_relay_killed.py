@@ -17,6 +17,7 @@ from daas_chain.heads import Event
 from daas_chain.sui.events import EVENTS
 from daas_chain.type_tags import UnknownEventType, decode_event
 from daas_protocol.chain_feed import Settle
+from support.child_environment import child_environment
 from support.relay_world import RelayWorld, process_world, relay_world
 from support.waiting import until
 
@@ -31,7 +32,7 @@ async def process(world: RelayWorld, **changes: object) -> AsyncIterator[asyncio
     file.write_text(json.dumps(world.config(**changes)))
     with (world.folder / "relay.log").open("ab") as log:
         child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "support.relay_process", str(file), stderr=log, stdout=log
+            sys.executable, "-m", "support.relay_process", str(file), stderr=log, stdout=log, env=child_environment()
         )
     try:
         yield child
