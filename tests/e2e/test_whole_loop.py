@@ -223,7 +223,8 @@ async def loop(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Loop]:
         monkeypatch.setattr(enclave_path, "ADMIN_TOKEN", user.token)
         process = launch(folder)
         double = type("Endpoint", (), {"endpoint": f"unix:{folder}/chain"})()
-        world = RelayWorld(folder, opened, running, network, contract, keys[1], user, double)  # type: ignore[arg-type]
+        world = RelayWorld(folder, running.port, network, contract, keys[1], user, double)  # type: ignore[arg-type]
+        world._opened, world._running = opened, running
         await world.start(register=True)
         made = Loop(folder, world, contract, user, process)
         try:
