@@ -225,3 +225,18 @@ class Reader:
 
     def _short(self, wanted: int) -> BcsError:
         return BcsError(f"{wanted} bytes expected, {self.remaining} left")
+
+
+def write_text(writer: Writer, name: str, value: str, most: int) -> None:
+    """Raises `BcsError` above `most` bytes of UTF-8."""
+    length = len(value.encode("utf-8", "surrogatepass"))
+    if length > most:
+        raise BcsError(f"{name} has at most {most} bytes, not {length}")
+    writer.string(value)
+
+
+def write_bytes(writer: Writer, name: str, value: bytes, most: int) -> None:
+    """Raises `BcsError` above `most` bytes."""
+    if len(value) > most:
+        raise BcsError(f"{name} has at most {most} bytes, not {len(value)}")
+    writer.bytes(value)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import ClassVar, Final
 
-from daas_protocol.bcs import BcsError, Reader, Writer, require_length
+from daas_protocol.bcs import BcsError, Reader, Writer, require_length, write_bytes, write_text
 from daas_protocol.delivery import MAX_DELIVERY_BYTES
-from daas_protocol.feed_stream import FeedDecoder, clipped, require_count, write_bytes, write_text
+from daas_protocol.feed_stream import FeedDecoder, clipped, require_count
 from daas_protocol.intents import MAX_BATCH_RECEIPTS
 from daas_protocol.request_envelope import MAX_CIPHERTEXT_BYTES, REQUEST_ID_BYTES, REQUEST_KEY_BYTES
 

@@ -141,21 +141,6 @@ class FeedDecoder(Generic[T]):
         return message
 
 
-def write_text(writer: Writer, name: str, value: str, most: int) -> None:
-    """Raises `BcsError` above `most` bytes of UTF-8."""
-    length = len(value.encode("utf-8", "surrogatepass"))
-    if length > most:
-        raise BcsError(f"{name} has at most {most} bytes, not {length}")
-    writer.string(value)
-
-
-def write_bytes(writer: Writer, name: str, value: bytes, most: int) -> None:
-    """Raises `BcsError` above `most` bytes."""
-    if len(value) > most:
-        raise BcsError(f"{name} has at most {most} bytes, not {len(value)}")
-    writer.bytes(value)
-
-
 def require_count(name: str, count: int, most: int) -> None:
     if count > most:
         raise BcsError(f"{name} has at most {most} items, not {count}")

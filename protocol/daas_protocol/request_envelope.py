@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from daas_protocol.bcs import BcsError, Reader, Writer, require_length
+from daas_protocol.bcs import BcsError, Reader, Writer, require_length, write_text
 from daas_protocol.binding import (
     ADDRESS_BYTES,
     DIGEST_BYTES,
@@ -112,7 +112,7 @@ class EnvelopeInfo:
         require_length("request_id", self.request_id, REQUEST_ID_BYTES)
         writer.bytes(self.request_id)
         for name, most in _WORDS.items():
-            _text(writer, name, getattr(self, name), most)
+            write_text(writer, name, getattr(self, name), most)
         require_length("request_digest", self.request_digest, DIGEST_BYTES)
         writer.bytes(self.request_digest)
         writer.u64(self.deadline_ms)
@@ -156,13 +156,6 @@ _WORDS: Final = {
 def _address(writer: Writer, name: str, value: bytes) -> None:
     require_length(name, value, ADDRESS_BYTES)
     writer.fixed(value)
-
-
-def _text(writer: Writer, name: str, value: str, most: int) -> None:
-    length = len(value.encode("utf-8", "surrogatepass"))
-    if length > most:
-        raise BcsError(f"{name} has at most {most} bytes, not {length}")
-    writer.string(value)
 
 
 @dataclass(frozen=True, slots=True)
