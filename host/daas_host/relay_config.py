@@ -7,14 +7,13 @@ has no secret: the operator's key is named by its file, which is read when the r
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
 
-from daas_chain.sui import base58
+from daas_chain import deployment
 from daas_host.config_values import (
     ConfigError,
     boolean,
@@ -22,26 +21,8 @@ from daas_host.config_values import (
     integer,
     object_of,
     path_of,
-    string,
 )
 from daas_protocol.transport.endpoint import Endpoint
-
-RECORD_VERSION: Final = 1
-DIGEST_BYTES: Final = 32
-_ID: Final = re.compile(r"0x[0-9a-f]{64}", re.ASCII)
-_RECORD: Final = (
-    "version",
-    "network",
-    "chain_id",
-    "package",
-    "original",
-    "governance",
-    "cluster",
-    "stake_pool",
-    "worker_registry",
-    "enclave",
-)
-"""The fields of a deployment record."""
 
 
 class Anchor(Enum):
@@ -150,37 +131,21 @@ def relay_of(value: object) -> RelayConfig:
 
 def _deployment(value: object) -> Deployment:
     name = "relay.deployment"
-    record = object_of(value, name, required=_RECORD)
-    if record["version"] != RECORD_VERSION or isinstance(record["version"], bool):
-        raise ConfigError(f"{name}.version", str(RECORD_VERSION), record["version"])
-    ids = {
-        each: _id(record[each], f"{name}.{each}") for each in _RECORD if each not in ("version", "network", "chain_id")
-    }
-    chain = string(record["chain_id"], f"{name}.chain_id")
     try:
-        digest = base58.decode(chain)
-    except ValueError:
-        digest = b""
-    if len(digest) != DIGEST_BYTES:
-        raise ConfigError(f"{name}.chain_id", f"base58 of {DIGEST_BYTES} bytes", chain[:80])
+        record = deployment.Deployment.parse(json.dumps(value).encode())
+    except deployment.DeploymentError as problem:
+        raise ConfigError(".".join(filter(None, (name, problem.field))), problem.expected, problem.actual) from None
+    if record.enclave is None:
+        raise ConfigError(f"{name}.enclave", "the id of a slot", None)
     return Deployment(
-        network=_network(record["network"], f"{name}.network"),
-        chain_id=digest,
-        **{each: ids[each] for each in ("package", "original", "cluster", "stake_pool", "enclave")},
+        record.network,
+        record.chain_id,
+        record.package,
+        record.original,
+        record.cluster,
+        record.stake_pool,
+        record.enclave,
     )
-
-
-def _network(value: object, name: str) -> str:
-    url = string(value, name)
-    if not url.startswith(("http://", "https://")) or "@" in url:
-        raise ConfigError(name, "http://HOST:PORT or https://HOST[:PORT] without a user name", "another address")
-    return url
-
-
-def _id(value: object, name: str) -> bytes:
-    if not isinstance(value, str) or not _ID.fullmatch(value) or not int(value, 16):
-        raise ConfigError(name, "0x and 64 lower-case hex digits, not all zero", json.dumps(value)[:80])
-    return bytes.fromhex(value[2:])
 
 
 def _limits(value: object) -> RelayLimits:
