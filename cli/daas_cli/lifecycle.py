@@ -19,8 +19,6 @@ from .home import Home
 from .instance import Instance, own_run_dir
 from .processes import ProcessId
 
-STARTED = ("host", "gateway")
-"""What this command starts, in this order; the host starts the enclave, and that etcd and server."""
 GATEWAY_GRACE = 8.0
 LOCALNET_GRACE = 8.0
 HOST_GRACE = 25.0

@@ -14,8 +14,7 @@ from daas_chain.network.records import Executed
 from daas_chain.network.submit import Payment, Submitter
 from daas_chain.sui import transaction as tx
 from daas_chain.sui.builder import GAS, Builder
-from daas_chain.sui.effects import EffectsV2, IdOperation, PackageWrite
-from daas_chain.sui.objects import MoveObject, type_of
+from daas_chain.sui.effects import EffectsV2, PackageWrite
 from daas_chain.sui.signatures import FunctionSignature, signatures
 from daas_chain.sui.signing import Ed25519Signer
 from daas_chain.sui.types import StructTag
@@ -24,6 +23,7 @@ from daas_protocol.bcs import encode_bytes
 from support.ledger_world import START_MS, strings, u64
 from support.localnet_world import FAUCET, Account, NodeWorld
 from support.move_world import built
+from support.served_contract import created
 
 PUBLISHING = Payment(ceiling=10_000_000_000)
 ANCHOR = bytes(range(32))
@@ -63,22 +63,6 @@ async def serving(pace: Pace | None = None, limits: Limits | None = None) -> Asy
             yield NetworkWorld(running, network)
     finally:
         await running.close()
-
-
-async def created(network: Network, outcome: Executed) -> dict[str, bytes]:
-    """Ids of created objects by the names of their types."""
-    assert isinstance(outcome.effects, EffectsV2)
-    ids = [
-        object_id
-        for object_id, change in outcome.effects.changed_objects
-        if change.id_operation is IdOperation.CREATED and not isinstance(change.after, PackageWrite)
-    ]
-    found = await network.objects(ids)
-    return {
-        type_of(held.object.data.type).name: object_id
-        for object_id, held in found.items()
-        if isinstance(held.object.data, MoveObject)
-    }
 
 
 def package_of(outcome: Executed) -> bytes:
