@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import errno
-import http.client
-import json
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.markup import escape
@@ -19,15 +16,14 @@ from daas_chain import artifacts
 from daas_chain.sui import base58
 from daas_protocol.sui import SuiAddressError, format_address, parse_address
 
-from .errors import RefusedError, UnreachableError, UnreadableError
+from . import faucet_client
+from .errors import RefusedError, UnreadableError
 from .output import JsonFlag, print_json, program, stdout
 
 if TYPE_CHECKING:
     from daas_localnet.service import Ready, Service
 
 RPC_PORT, FAUCET_PORT = 9000, 9123
-MAX_ANSWER_BYTES = 65_536
-FAUCET_SECONDS = 30.0
 MIST = 10**9
 ADDRESS_CHARACTERS = 66
 _NO_ADDRESS = (errno.EADDRNOTAVAIL, socket.EAI_NONAME, socket.EAI_AGAIN, socket.EAI_FAIL, socket.EAI_NODATA)
@@ -186,66 +182,16 @@ def faucet(
     if len(address) != ADDRESS_CHARACTERS:
         # Sui fills short ones up with zeros; a digit that was lost in copying would make another address.
         raise UnreadableError(f"{address} is short", "an address is 0x and 64 hex digits")
-    status, answer = _ask(url, json.dumps({"FixedAmountRequest": {"recipient": format_address(recipient)}}).encode())
-    coins = answer.get("coins_sent")
-    if status not in (200, 201) or not isinstance(coins, list) or not coins:
-        raise RefusedError(f"the faucet gave nothing (HTTP {status}): {_reason(answer)}", "wait a moment and try again")
-    try:
-        given = [(str(one["id"]), int(one["amount"])) for one in coins]
-        transaction = str(coins[0]["transferTxDigest"])
-    except (KeyError, TypeError, ValueError):
-        raise RefusedError(f"{url} answers in another format than a faucet's", "check --url") from None
+    given = faucet_client.ask_coins(url, recipient)
     if as_json:
         print_json(
             {
                 "address": format_address(recipient),
-                "transaction": transaction,
-                "coins": [{"id": object_id, "mist": amount} for object_id, amount in given],
+                "transaction": given.transaction,
+                "coins": [{"id": object_id, "mist": amount} for object_id, amount in given.coins],
             }
         )
         return
-    total = sum(amount for _, amount in given)
-    stdout().print(f"{total / MIST:,.9g} SUI in {len(given)} coins for {format_address(recipient)}")
-    stdout().print(f"[dim]transaction {escape(transaction)}[/]")
-
-
-def _reason(answer: dict[str, Any]) -> str:
-    status = answer.get("status")
-    failure = status.get("Failure") if isinstance(status, dict) else None
-    if isinstance(failure, dict) and failure:
-        return str(next(iter(failure.values())))[:200]
-    return "no reason given"
-
-
-def _ask(url: str, body: bytes) -> tuple[int, dict[str, Any]]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError as problem:
-        raise UnreadableError(f"{url}: {problem}", "give --url as http://HOST:PORT") from None
-    if parts.scheme not in ("http", "https") or parts.hostname is None or parts.query or parts.fragment:
-        raise UnreadableError(f"{url} is no http address", "give --url as http://HOST:PORT")
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname, port, timeout=FAUCET_SECONDS)
-    try:
-        connection.request("POST", parts.path.rstrip("/") + "/v2/gas", body, {"Content-Type": "application/json"})
-        answer = connection.getresponse()
-        data = answer.read(MAX_ANSWER_BYTES)
-    except http.client.HTTPException:
-        raise RefusedError(
-            f"{url} does not speak HTTP", "give the faucet's address as --url, not the gRPC one"
-        ) from None
-    except OSError as problem:
-        raise UnreachableError(
-            f"no faucet answers at {url}: {problem}",
-            f"start a network with `{program()} localnet run`, or give its --url",
-        ) from None
-    finally:
-        connection.close()
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise RefusedError(f"{url} answers in another format than a faucet's (HTTP {answer.status})", "check --url")
-    return answer.status, found
+    total = sum(amount for _, amount in given.coins)
+    stdout().print(f"{total / MIST:,.9g} SUI in {len(given.coins)} coins for {format_address(recipient)}")
+    stdout().print(f"[dim]transaction {escape(given.transaction)}[/]")

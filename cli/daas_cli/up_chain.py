@@ -21,7 +21,7 @@ from daas_gateway import user_keys
 from daas_protocol.state_files import write_atomic
 from daas_protocol.sui import format_address
 
-from . import instance
+from . import faucet_client, instance
 from .chain_options import Asked
 from .errors import RefusedError, UnreachableError
 from .home import Home
@@ -38,7 +38,7 @@ OPERATOR: Final = "operator"
 LOCALNET: Final = "localnet"
 READY_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 0.1
-FAUCET_SECONDS: Final = 30.0
+HEALTH_SECONDS: Final = 5.0
 REQUESTER_MIST: Final = 10 * 10**9
 OPERATOR_MIST: Final = 100 * 10**9
 PUBLISH_CEILING: Final = 10 * 10**9
@@ -87,35 +87,22 @@ def wait_for_network(config: dict[str, Any], check: Callable[[], None], progress
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline:
         check()
-        try:
-            if _http(config, "GET", "/health")[0] == 200:
-                return
-        except OSError:
-            pass
+        if _healthy(config):
+            return
         progress.detail("the local network does not answer yet")
         time.sleep(POLL_SECONDS)
     raise UnreachableError("the local network does not answer", "see `daas logs localnet`")
 
 
-def _http(config: dict[str, Any], method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", config["faucet_port"], timeout=FAUCET_SECONDS)
+def _healthy(config: dict[str, Any]) -> bool:
+    connection = http.client.HTTPConnection("127.0.0.1", config["faucet_port"], timeout=HEALTH_SECONDS)
     try:
-        connection.request(method, path, body)
-        answer = connection.getresponse()
-        return answer.status, answer.read(65_536)
+        connection.request("GET", "/health")
+        return connection.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False
     finally:
         connection.close()
-
-
-def fund(config: dict[str, Any], address: bytes) -> None:
-    """Coins from the faucet. Raises RefusedError."""
-    body = json.dumps({"FixedAmountRequest": {"recipient": format_address(address)}}).encode()
-    try:
-        status, answer = _http(config, "POST", "/v2/gas", body)
-    except OSError as problem:
-        raise UnreachableError(f"the faucet does not answer: {problem}", "see `daas logs localnet`") from None
-    if status != 200:
-        raise RefusedError(f"the faucet gave nothing (HTTP {status}): {answer[:200].decode(errors='replace')}")
 
 
 def ensure_key(home: Home, name: str) -> bytes:
@@ -140,7 +127,7 @@ def set_up(
     asked = Asked(network=url, key=key, ceiling=PUBLISH_CEILING, quiet=True)
     if not home.deployment.exists():
         for address in (user, operator):
-            fund(config, address)
+            faucet_client.ask_coins(f"http://127.0.0.1:{config['faucet_port']}", address)
 
         async def found(chain: chain_access.Chain) -> None:
             published = Published.load(home.published)
